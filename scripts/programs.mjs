@@ -1,0 +1,13 @@
+// What the build makes: one bundle and one launcher per program, and links for programs that are another one by name.
+
+/** Null client and server programs: CommonJS, no run-time dependency, started often. */
+export const PROGRAMS = ['sendmail', 'qmail-inject', 'qmail-qmqpc', 'qmail-qmqpd'];
+
+/** Long-running or interactive programs: ES modules, may use packages. */
+export const HUB_PROGRAMS = ['mini-qmail'];
+
+/** Worker threads, bundled beside the programs that start them: bundle name to source. */
+export const WORKERS = { 'index-worker': 'src/queue/index-worker.ts' };
+
+/** Link name to program: in a null client the queue program is the QMQP client. */
+export const LINKS = { 'qmail-queue': 'qmail-qmqpc' };

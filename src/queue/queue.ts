@@ -1,0 +1,125 @@
+// The durable queue as the rest of the hub sees it. A store (embedded, in memory, later PostgreSQL) implements this and
+// passes the shared suite in queue-suite.ts. docs/internals/queue.md has the embedded store's states on disk.
+//
+// The acceptance contract: when `commit` resolves, message and envelope are on stable storage in one atomic step; when it
+// rejects or the process dies earlier, nothing of the message will ever be delivered.
+
+/** Names a message in its store: a positive safe integer, never used twice, growing with time of acceptance. */
+export type MessageId = number;
+
+/** Which kind of delivery a recipient needs, with its own retry schedule (qmail's two channels). */
+export type Channel = 'local' | 'remote';
+
+/** One recipient as it is stored. */
+export interface Recipient {
+  /** The address after rewriting; what is delivered to. */
+  readonly address: Uint8Array;
+  readonly channel: Channel;
+}
+
+/** What is stored beside the message's bytes. */
+export interface Envelope {
+  /** Envelope sender; empty for a bounce; may end in `-@[]` (VERP). */
+  readonly sender: Uint8Array;
+  readonly recipients: readonly Recipient[];
+}
+
+/** Where a recipient stands: still to be delivered, delivered, or failed for good. */
+export type RecipientState = 'todo' | 'done' | 'failed';
+
+/** One message being taken in. Bytes beyond a few tens of kilobytes go to disk as they come. */
+export interface Intake {
+  /**
+   * Appends message bytes; the array may be reused by the caller when the promise (if any) has resolved.
+   * A failure is remembered and reported by {@link Intake.commit}.
+   */
+  write(bytes: Uint8Array): Promise<void> | undefined;
+  /**
+   * Makes the message durable. The first attempt is due at once.
+   * @throws SystemError when anything could not be stored: nothing is queued then
+   */
+  commit(envelope: Envelope): Promise<MessageId>;
+  /** Forgets the message; nothing of it stays. Call exactly one of commit and abort. */
+  abort(): void;
+}
+
+/** A message of which some recipients of one channel are due, handed out to be delivered. */
+export interface Job {
+  readonly id: MessageId;
+  readonly channel: Channel;
+  readonly sender: Uint8Array;
+  /** Time of acceptance, ms since 1970. */
+  readonly birthMs: number;
+  /** Bytes of the message. */
+  readonly size: number;
+  /** Recipients of this channel that are still to do; `index` names the recipient in the message. */
+  readonly recipients: readonly { readonly index: number; readonly address: Uint8Array }[];
+}
+
+/** What became of one recipient of a job in this attempt; a recipient without verdict stays `todo`. */
+export interface Verdict {
+  readonly index: number;
+  readonly state: 'done' | 'failed';
+  /** For `failed`: the report for the bounce, LF line ends. Kept with the message until it is finished. */
+  readonly report?: string;
+}
+
+/** One message as an operator sees it. */
+export interface QueuedMessage {
+  readonly id: MessageId;
+  readonly birthMs: number;
+  readonly size: number;
+  readonly sender: Uint8Array;
+  readonly recipients: readonly (Recipient & { readonly state: RecipientState })[];
+  /** When each channel with work left is tried next, ms since 1970. */
+  readonly due: { readonly local?: number; readonly remote?: number };
+}
+
+/** A failed recipient with its report, in order of failure; input of the bounce. */
+export interface Failure {
+  readonly address: Uint8Array;
+  readonly report: string;
+}
+
+/** Counters since the store was opened, and what it holds now. */
+export interface QueueStats {
+  readonly messages: number;
+  readonly accepted: number;
+  readonly finished: number;
+}
+
+/** A durable queue with one owner process. */
+export interface Queue {
+  /** Starts taking in a message. */
+  begin(): Intake;
+  /**
+   * Hands out up to `limit` jobs that are due at `nowMs` and not handed out already, earliest due first.
+   * A job stays handed out until {@link settle} or the end of the process; after a restart it is due again.
+   */
+  claim(nowMs: number, limit: number): Promise<Job[]>;
+  /** The earliest time at which {@link claim} would find something not handed out, ms; undefined if nothing waits. */
+  nextDueMs(): number | undefined;
+  /** Called after each commit or other change that may make something due earlier than {@link nextDueMs} said. */
+  onDue(listener: () => void): void;
+  /** The message's bytes as given to {@link Intake.write}. @throws SystemError */
+  read(id: MessageId): Promise<Uint8Array>;
+  /**
+   * Records an attempt's verdicts and, if recipients of the channel are left, when to try them next. Durable when it
+   * resolves. Resolves with `failures` when no recipient of either channel is left to do: the caller then queues the
+   * bounce, if one is due, and calls {@link remove}; after a crash in between the message is handed out again by {@link finished}.
+   */
+  settle(
+    job: Job,
+    verdicts: readonly Verdict[],
+    nextDueMs: number,
+  ): Promise<{ finished: boolean; failures: readonly Failure[] }>;
+  /** Messages without recipients left that were not removed before the last stop. Call once after opening. */
+  finished(): Promise<{ id: MessageId; sender: Uint8Array; birthMs: number; failures: readonly Failure[] }[]>;
+  /** Removes a message; durable when it resolves (a removal lost by a crash is found again by {@link finished}). */
+  remove(id: MessageId): Promise<void>;
+  /** All messages, oldest first. */
+  list(): AsyncIterable<QueuedMessage>;
+  stats(): QueueStats;
+  /** Waits for what is under way and lets go of the files; nothing else may be called afterwards. */
+  close(): Promise<void>;
+}
