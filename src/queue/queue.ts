@@ -35,7 +35,7 @@ export interface Intake {
    */
   write(bytes: Uint8Array): Promise<void> | undefined;
   /**
-   * Makes the message durable. The first attempt is due at once.
+   * Makes the message durable. The first attempt is due at once. A message without recipients is accepted and gone.
    * @throws SystemError when anything could not be stored: nothing is queued then
    */
   commit(envelope: Envelope): Promise<MessageId>;
@@ -93,12 +93,12 @@ export interface Queue {
   /** Starts taking in a message. */
   begin(): Intake;
   /**
-   * Hands out up to `limit` jobs that are due at `nowMs` and not handed out already, earliest due first.
+   * Hands out up to `limit` jobs of the channel that are due at `nowMs` and not handed out already, earliest due first.
    * A job stays handed out until {@link settle} or the end of the process; after a restart it is due again.
    */
-  claim(nowMs: number, limit: number): Promise<Job[]>;
+  claim(channel: Channel, nowMs: number, limit: number): Promise<Job[]>;
   /** The earliest time at which {@link claim} would find something not handed out, ms; undefined if nothing waits. */
-  nextDueMs(): number | undefined;
+  nextDueMs(channel: Channel): number | undefined;
   /** Called after each commit or other change that may make something due earlier than {@link nextDueMs} said. */
   onDue(listener: () => void): void;
   /** The message's bytes as given to {@link Intake.write}. @throws SystemError */
@@ -107,6 +107,7 @@ export interface Queue {
    * Records an attempt's verdicts and, if recipients of the channel are left, when to try them next. Durable when it
    * resolves. Resolves with `failures` when no recipient of either channel is left to do: the caller then queues the
    * bounce, if one is due, and calls {@link remove}; after a crash in between the message is handed out again by {@link finished}.
+   * If the message was removed meanwhile nothing happens (`finished` is false).
    */
   settle(
     job: Job,
