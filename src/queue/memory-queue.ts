@@ -102,7 +102,9 @@ export class MemoryQueue implements Queue {
     }
     message.due[job.channel] = nextDueMs;
     this.#schedule(message, [job.channel]);
-    return { finished: isFinished(message), failures: message.failures };
+    const finished = isFinished(message);
+    if (finished && message.failures.length === 0) await this.remove(job.id);
+    return { finished, failures: message.failures };
   }
 
   async finished() {

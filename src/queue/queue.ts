@@ -60,7 +60,7 @@ export interface Job {
 export interface Verdict {
   readonly index: number;
   readonly state: 'done' | 'failed';
-  /** For `failed`: the report for the bounce, LF line ends. Kept with the message until it is finished. */
+  /** For `failed`: the report for the bounce, one character U+0000 to U+00FF per byte, LF line ends. Kept with the message until it is finished. */
   readonly report?: string;
 }
 
@@ -79,6 +79,20 @@ export interface QueuedMessage {
 export interface Failure {
   readonly address: Uint8Array;
   readonly report: string;
+}
+
+/** What a settlement left: nothing to do any more, and if so whom to bounce for. */
+export interface Settled {
+  readonly finished: boolean;
+  readonly failures: readonly Failure[];
+}
+
+/** A message of which no recipient is left to do. */
+export interface FinishedMessage {
+  readonly id: MessageId;
+  readonly sender: Uint8Array;
+  readonly birthMs: number;
+  readonly failures: readonly Failure[];
 }
 
 /** Counters since the store was opened, and what it holds now. */
@@ -107,15 +121,12 @@ export interface Queue {
    * Records an attempt's verdicts and, if recipients of the channel are left, when to try them next. Durable when it
    * resolves. Resolves with `failures` when no recipient of either channel is left to do: the caller then queues the
    * bounce, if one is due, and calls {@link remove}; after a crash in between the message is handed out again by {@link finished}.
+   * A message that ends without failures is removed by this call; {@link remove} is then without effect.
    * If the message was removed meanwhile nothing happens (`finished` is false).
    */
-  settle(
-    job: Job,
-    verdicts: readonly Verdict[],
-    nextDueMs: number,
-  ): Promise<{ finished: boolean; failures: readonly Failure[] }>;
+  settle(job: Job, verdicts: readonly Verdict[], nextDueMs: number): Promise<Settled>;
   /** Messages without recipients left that were not removed before the last stop. Call once after opening. */
-  finished(): Promise<{ id: MessageId; sender: Uint8Array; birthMs: number; failures: readonly Failure[] }[]>;
+  finished(): Promise<FinishedMessage[]>;
   /** Removes a message; durable when it resolves (a removal lost by a crash is found again by {@link finished}). */
   remove(id: MessageId): Promise<void>;
   /** All messages, oldest first. */
