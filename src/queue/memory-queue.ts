@@ -91,7 +91,7 @@ export class MemoryQueue implements Queue {
     return message.body;
   }
 
-  async settle(job: Job, verdicts: readonly Verdict[], nextDueMs: number) {
+  async settle(job: Job, verdicts: readonly Verdict[], nextDueMs: number | undefined) {
     const message = this.#storage.messages.get(job.id);
     if (message === undefined) return { finished: false, failures: [] };
     for (const { index, state, report } of verdicts) {
@@ -100,8 +100,10 @@ export class MemoryQueue implements Queue {
       recipient.state = state;
       if (state === 'failed') message.failures.push({ address: recipient.address, report: report ?? '' });
     }
-    message.due[job.channel] = nextDueMs;
-    this.#schedule(message, [job.channel]);
+    if (nextDueMs !== undefined) {
+      message.due[job.channel] = nextDueMs;
+      this.#schedule(message, [job.channel]);
+    }
     const finished = isFinished(message);
     if (finished && message.failures.length === 0) await this.remove(job.id);
     return { finished, failures: message.failures };

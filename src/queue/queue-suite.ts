@@ -398,6 +398,27 @@ function declareFinish(test: Declare): void {
 }
 
 function declareRestart(test: Declare): void {
+  test('settle() without a next time records verdicts and leaves the job out', async (bench) => {
+    const { clock, queue, reopen } = bench;
+    await accept(queue(), 'x', 's@a', 'remote:a@b', 'remote:c@d', 'remote:e@f');
+    const job = await claimOne(queue(), 'remote', clock.nowMs());
+    const partial = await queue().settle(
+      job,
+      [
+        { index: 1, state: 'done' },
+        { index: 2, state: 'failed', report: 'no' },
+      ],
+      undefined,
+    );
+    assert.equal(partial.finished, false);
+    assert.equal(queue().nextDueMs('remote'), undefined);
+    const again = await claimOne(await reopen(), 'remote', clock.nowMs());
+    assert.deepEqual(addresses(again), [[0, 'a@b']]);
+    const last = await queue().settle(again, [{ index: 0, state: 'done' }], clock.nowMs());
+    assert.equal(last.finished, true);
+    assert.equal(last.failures.length, 1);
+  });
+
   test('a job that was handed out is due again after a restart', async ({ clock, queue, reopen }) => {
     const id = await accept(queue(), 'body', 's@a', 'local:a@b', 'remote:c@d');
     await claimOne(queue(), 'local', clock.nowMs());

@@ -118,13 +118,15 @@ export interface Queue {
   /** The message's bytes as given to {@link Intake.write}. @throws SystemError */
   read(id: MessageId): Promise<Uint8Array>;
   /**
-   * Records an attempt's verdicts and, if recipients of the channel are left, when to try them next. Durable when it
-   * resolves. Resolves with `failures` when no recipient of either channel is left to do: the caller then queues the
-   * bounce, if one is due, and calls {@link remove}; after a crash in between the message is handed out again by {@link finished}.
+   * Records verdicts of an attempt; durable when it resolves. With `nextDueMs` the attempt is over and recipients that
+   * are left are tried next at that time. Without it the attempt goes on and the job stays handed out: what is
+   * delivered of a message to many hosts is on disk before the slowest host answers.
+   * Resolves with `failures` when no recipient of either channel is left to do: the caller then queues the bounce, if
+   * one is due, and calls {@link remove}; after a crash in between the message is handed out again by {@link finished}.
    * A message that ends without failures is removed by this call; {@link remove} is then without effect.
    * If the message was removed meanwhile nothing happens (`finished` is false).
    */
-  settle(job: Job, verdicts: readonly Verdict[], nextDueMs: number): Promise<Settled>;
+  settle(job: Job, verdicts: readonly Verdict[], nextDueMs: number | undefined): Promise<Settled>;
   /** Messages without recipients left that were not removed before the last stop. Call once after opening. */
   finished(): Promise<FinishedMessage[]>;
   /** Removes a message; durable when it resolves (a removal lost by a crash is found again by {@link finished}). */
