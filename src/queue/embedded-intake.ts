@@ -1,0 +1,108 @@
+// A message on its way into the embedded queue: small ones gather in memory, larger ones go to a file as they come.
+
+import { SystemError } from '../host/system-error.ts';
+import { ADDRESS_BYTES_MAX } from './journal-record.ts';
+import type { LargeBodies, LargeBody } from './large-bodies.ts';
+import type { Envelope, Intake, MessageId } from './queue.ts';
+
+/** What an intake needs of its queue. */
+export interface IntakeHost {
+  readonly inlineSizeMax: number;
+  readonly large: LargeBodies;
+  nextId(): MessageId;
+  /** Makes the accept record durable; `body` is undefined if the bytes are in the large file of that id. */
+  commit(id: MessageId, size: number, body: Uint8Array | undefined, envelope: Envelope): Promise<void>;
+  /** A file that nobody refers to could not be removed; the next start does. */
+  sweepFailed(id: MessageId, error: unknown): void;
+}
+
+/** See the head of this file. */
+export class EmbeddedIntake implements Intake {
+  readonly #host: IntakeHost;
+  #inline: Buffer = Buffer.allocUnsafe(0);
+  #size = 0;
+  #id: MessageId | undefined;
+  #body: LargeBody | undefined;
+  #writing: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(host: IntakeHost) {
+    this.#host = host;
+  }
+
+  write(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#id === undefined && this.#size + bytes.length <= this.#host.inlineSizeMax) {
+      this.#appendInline(bytes);
+      return undefined;
+    }
+    this.#writing = (this.#writing ?? Promise.resolve()).then(() => this.#writeLarge(bytes));
+    this.#id ??= this.#host.nextId();
+    return this.#writing;
+  }
+
+  async commit(envelope: Envelope): Promise<MessageId> {
+    const tooLong = [envelope.sender, ...envelope.recipients.map(({ address }) => address)].find(
+      (address) => address.length > ADDRESS_BYTES_MAX,
+    );
+    if (tooLong !== undefined) {
+      this.abort();
+      throw new SystemError(
+        'queue',
+        'message',
+        new Error(`address of ${tooLong.length} bytes, ${ADDRESS_BYTES_MAX} allowed`),
+      );
+    }
+    if (this.#id === undefined) {
+      const id = this.#host.nextId();
+      await this.#host.commit(id, this.#size, this.#inline.subarray(0, this.#size), envelope);
+      return id;
+    }
+    try {
+      await this.#writing;
+      if (this.#failure !== undefined) throw this.#failure;
+      await this.#body!.seal();
+      await this.#host.commit(this.#id, this.#size, undefined, envelope);
+      return this.#id;
+    } catch (error) {
+      this.abort();
+      throw error;
+    }
+  }
+
+  abort(): void {
+    const id = this.#id;
+    if (id === undefined) return;
+    void (this.#writing ?? Promise.resolve())
+      .then(() => this.#body?.close())
+      .then(() => this.#host.large.remove(id))
+      .catch((error: unknown) => this.#host.sweepFailed(id, error));
+  }
+
+  #appendInline(bytes: Uint8Array): void {
+    if (this.#inline.length < this.#size + bytes.length) {
+      const grown = Buffer.allocUnsafe(
+        Math.min(Math.max(this.#size + bytes.length, this.#inline.length * 2), this.#host.inlineSizeMax),
+      );
+      grown.set(this.#inline.subarray(0, this.#size));
+      this.#inline = grown;
+    }
+    this.#inline.set(bytes, this.#size);
+    this.#size += bytes.length;
+  }
+
+  /** Never fails: the first failure is kept for commit, what comes after it is dropped. */
+  async #writeLarge(bytes: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) return;
+    try {
+      if (this.#body === undefined) {
+        this.#body = await this.#host.large.create(this.#id!);
+        await this.#body.write(this.#inline.subarray(0, this.#size));
+        this.#inline = Buffer.allocUnsafe(0);
+      }
+      await this.#body.write(bytes);
+      this.#size += bytes.length;
+    } catch (error) {
+      this.#failure = error;
+    }
+  }
+}

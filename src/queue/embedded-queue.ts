@@ -1,0 +1,447 @@
+// The embedded durable queue: journal, large bodies and index put together. docs/internals/queue.md is its description;
+// each legal state on disk and each accepted race is named there.
+// Invariant: what commit, settle and remove promised is in the journal or in the index, on stable storage, before they resolve.
+
+import type { Clock } from '../host/clock.ts';
+import type { Files } from '../host/files.ts';
+import type { Log } from '../host/log.ts';
+import { SystemError } from '../host/system-error.ts';
+import { type DueEntry, DueHeap } from './due-heap.ts';
+import { EmbeddedIntake } from './embedded-intake.ts';
+import { Entry } from './entry.ts';
+import { Journal, type Place } from './journal.ts';
+import type { JournalRecord, NewRecord } from './journal-record.ts';
+import { LargeBodies } from './large-bodies.ts';
+import type { IndexState, MessageIndex } from './message-index.ts';
+import type {
+  Channel,
+  Envelope,
+  FinishedMessage,
+  Intake,
+  Job,
+  MessageId,
+  Queue,
+  QueuedMessage,
+  QueueStats,
+  Settled,
+  Verdict,
+} from './queue.ts';
+
+/** How an embedded queue is kept. */
+export interface EmbeddedQueueOptions {
+  /** The queue's folder; made if it does not exist. */
+  readonly folder: string;
+  readonly files: Files;
+  readonly index: MessageIndex;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Bytes of a journal segment. Default 16 MB. */
+  readonly segmentSize?: number;
+  /** Bytes of journal above which the oldest segment's survivors move to the index. Default 256 MB. */
+  readonly journalSizeMax?: number;
+  /** Messages above this many bytes get a file of their own. Default 32 KB. */
+  readonly inlineSizeMax?: number;
+}
+
+const DEFAULTS = { segmentSize: 16 << 20, journalSizeMax: 256 << 20, inlineSizeMax: 32 << 10 };
+const LIST_PAGE = 1000;
+const CHANNELS: readonly Channel[] = ['local', 'remote'];
+
+/** See the head of this file; {@link Queue} has the contract of each method. */
+export class EmbeddedQueue implements Queue {
+  readonly #options: Required<EmbeddedQueueOptions>;
+  readonly #large: LargeBodies;
+  readonly #index: MessageIndex;
+  readonly #entries = new Map<MessageId, Entry>();
+  readonly #bySegment = new Map<number, Set<Entry>>();
+  readonly #due: Readonly<Record<Channel, DueHeap>> = { local: new DueHeap(), remote: new DueHeap() };
+  #journal!: Journal;
+  #indexState: IndexState = { messages: 0, nextDueMs: { local: undefined, remote: undefined } };
+  #nextId: MessageId = 1;
+  #spilling: Promise<void> | undefined;
+  #spillFailed = false;
+  #accepted = 0;
+  #finishedCount = 0;
+  #listener: () => void = () => undefined;
+
+  private constructor(options: EmbeddedQueueOptions) {
+    this.#options = { ...DEFAULTS, ...options };
+    this.#large = new LargeBodies(options.files, `${options.folder}/large`);
+    this.#index = options.index;
+  }
+
+  /**
+   * Opens the queue and brings it to a legal state, whatever happened before.
+   * @throws SystemError if the folder cannot be used, another process has it open, or acknowledged mail would be lost
+   */
+  static async open(options: EmbeddedQueueOptions): Promise<EmbeddedQueue> {
+    const queue = new EmbeddedQueue(options);
+    await options.files.makeFolder(options.folder).catch((error: unknown) => {
+      throw new SystemError('make', options.folder, error);
+    });
+    await queue.#large.open();
+    const { flushedThrough, highestId, ...state } = await options.index.open();
+    queue.#indexState = state;
+    queue.#nextId = highestId + 1;
+    queue.#journal = await Journal.open({
+      files: options.files,
+      folder: `${options.folder}/journal`,
+      segmentSize: queue.#options.segmentSize,
+      retiredThrough: flushedThrough,
+      replay: (record, segment) => queue.#replay(record, segment, flushedThrough),
+      nextId: () => queue.#nextId,
+    });
+    await queue.#sweep();
+    return queue;
+  }
+
+  begin(): Intake {
+    return new EmbeddedIntake({
+      inlineSizeMax: this.#options.inlineSizeMax,
+      nextId: () => this.#nextId++,
+      large: this.#large,
+      commit: (id, size, body, envelope) => this.#commit(id, size, body, envelope),
+      sweepFailed: (id, error) => this.#options.log.write('queue.remain', { id, reason: String(error) }),
+    });
+  }
+
+  async claim(channel: Channel, nowMs: number, limit: number): Promise<Job[]> {
+    const jobs: Job[] = [];
+    while (jobs.length < limit) {
+      const dueMs = this.nextDueMs(channel);
+      if (dueMs === undefined || dueMs > nowMs) break;
+      const first = this.#first(channel);
+      if (first === undefined || first.dueMs > dueMs) {
+        // The index is ahead: everything of it that comes before the first one in memory.
+        const until = Math.min(nowMs, first?.dueMs ?? nowMs);
+        const { jobs: more, ...state } = await this.#index.claim(channel, until, limit - jobs.length);
+        this.#indexState = state;
+        jobs.push(...more);
+        if (more.length === 0) break;
+        continue;
+      }
+      this.#due[channel].pop();
+      const entry = this.#entries.get(first.id)!;
+      entry.out[channel] = true;
+      jobs.push(entry.job(channel));
+    }
+    return jobs;
+  }
+
+  nextDueMs(channel: Channel): number | undefined {
+    const memory = this.#first(channel)?.dueMs;
+    const index = this.#indexState.nextDueMs[channel];
+    if (memory === undefined || index === undefined) return memory ?? index;
+    return Math.min(memory, index);
+  }
+
+  onDue(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  async read(id: MessageId): Promise<Uint8Array> {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) {
+      const { segment, bodyAt, size } = entry.origin;
+      if (bodyAt === undefined) return this.#large.read(id);
+      // A spill may retire the segment in between; then the index has the bytes.
+      if (entry.moving === undefined) return this.#journal.read(segment, bodyAt, size);
+      await entry.moving;
+      return this.read(id);
+    }
+    return (await this.#index.read(id)) ?? (await this.#large.read(id));
+  }
+
+  async settle(job: Job, verdicts: readonly Verdict[], nextDueMs?: number): Promise<Settled> {
+    const entry = await this.#resting(job.id);
+    if (entry === undefined) return this.#settleInIndex(job, verdicts, nextDueMs);
+    const { id, segment } = entry.origin;
+    try {
+      if (entry.wouldEndWell(job.channel, verdicts)) {
+        await this.#append(entry, { type: 'remove', id, segment });
+        this.#drop(entry);
+        return { finished: true, failures: [] };
+      }
+      await this.#append(entry, { type: 'settle', id, segment, channel: job.channel, nextDueMs, verdicts });
+      entry.apply(job.channel, verdicts, nextDueMs);
+    } catch (error) {
+      // Not recorded: the job comes again, and its recipients may get the message twice.
+      entry.apply(job.channel, [], nextDueMs);
+      throw error;
+    } finally {
+      if (nextDueMs !== undefined) {
+        entry.out[job.channel] = false;
+        this.#schedule(entry, job.channel);
+      }
+    }
+    if (!entry.isFinished) return { finished: false, failures: [] };
+    if (!entry.hasFailures) await this.remove(id);
+    return { finished: true, failures: entry.failures };
+  }
+
+  async finished(): Promise<FinishedMessage[]> {
+    const found: FinishedMessage[] = [];
+    for (const entry of this.#entries.values()) {
+      if (!entry.isFinished) continue;
+      const { id, sender, birthMs } = entry.origin;
+      found.push({ id, sender, birthMs, failures: entry.failures });
+    }
+    return [...(await this.#index.finished()), ...found];
+  }
+
+  async remove(id: MessageId): Promise<void> {
+    const entry = await this.#resting(id);
+    if (entry === undefined) {
+      const before = this.#indexState.messages;
+      this.#indexState = await this.#index.remove(id);
+      this.#finishedCount += before - this.#indexState.messages;
+      await this.#large.remove(id);
+      return;
+    }
+    await this.#append(entry, { type: 'remove', id, segment: entry.origin.segment });
+    this.#drop(entry);
+  }
+
+  async *list(): AsyncIterable<QueuedMessage> {
+    const inMemory = [...this.#entries.values()].map((entry) => entry.queued());
+    const seen = new Set(inMemory.map(({ id }) => id));
+    let after = 0;
+    for (;;) {
+      const page = await this.#index.list(after, LIST_PAGE);
+      for (const message of page) if (!seen.has(message.id)) yield message;
+      if (page.length < LIST_PAGE) break;
+      after = page.at(-1)!.id;
+    }
+    yield* inMemory;
+  }
+
+  stats(): QueueStats {
+    return {
+      messages: this.#entries.size + this.#indexState.messages,
+      accepted: this.#accepted,
+      finished: this.#finishedCount,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#spilling;
+    await this.#journal.close();
+    await this.#index.close();
+  }
+
+  async #commit(
+    id: MessageId,
+    size: number,
+    body: Uint8Array | undefined,
+    envelope: Envelope,
+  ): Promise<void> {
+    await this.#makeRoom();
+    const birthMs = this.#options.clock.nowMs();
+    const place = await this.#journal.append({ type: 'accept', id, birthMs, size, body, envelope });
+    this.#accepted++;
+    const { sender, recipients } = envelope;
+    const bodyAt = body === undefined ? undefined : place.bodyAt;
+    const entry = new Entry({ id, birthMs, size, sender, recipients, segment: place.segment, bodyAt });
+    this.#add(entry);
+    for (const channel of CHANNELS) this.#schedule(entry, channel);
+    this.#spillIfLarge();
+    // Nobody to deliver to: accepted, and done.
+    if (entry.isFinished) await this.remove(id);
+  }
+
+  /** Keeps the journal within twice its limit. */
+  async #makeRoom(): Promise<void> {
+    while (this.#journal.bytes > 2 * this.#options.journalSizeMax) {
+      if (this.#spilling === undefined) this.#spillIfLarge();
+      await this.#spilling;
+      if (this.#spillFailed) {
+        throw new SystemError(
+          'write',
+          `${this.#options.folder}/journal`,
+          new Error('it is at its size limit and the index takes nothing'),
+        );
+      }
+    }
+  }
+
+  #replay(record: JournalRecord, segment: number, flushedThrough: number): void {
+    switch (record.type) {
+      case 'start':
+        this.#nextId = Math.max(this.#nextId, record.nextId);
+        break;
+      case 'accept': {
+        this.#nextId = Math.max(this.#nextId, record.id + 1);
+        this.#add(new Entry({ ...record, segment }));
+        break;
+      }
+      case 'settle':
+        // A verdict about a message of a flushed segment was taken into the index with it.
+        if (record.segment > flushedThrough)
+          this.#entries.get(record.id)?.apply(record.channel, record.verdicts, record.nextDueMs);
+        break;
+      case 'remove': {
+        const entry = record.segment > flushedThrough ? this.#entries.get(record.id) : undefined;
+        if (entry !== undefined) this.#forget(entry);
+        break;
+      }
+    }
+  }
+
+  /** After replay: what is due, what is done, and what nobody refers to. */
+  async #sweep(): Promise<void> {
+    for (const entry of this.#entries.values())
+      for (const channel of CHANNELS) this.#schedule(entry, channel);
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.isFinished && !entry.hasFailures) await this.remove(entry.origin.id);
+    }
+    const orphans = new Set((await this.#large.ids()).filter((id) => this.#entries.get(id) === undefined));
+    for (const id of await this.#index.existing([...orphans])) orphans.delete(id);
+    for (const id of orphans) {
+      this.#nextId = Math.max(this.#nextId, id + 1);
+      await this.#large.remove(id);
+    }
+    await this.#retireEmpty();
+  }
+
+  async #append(entry: Entry, record: NewRecord): Promise<Place> {
+    entry.writesUnderWay++;
+    try {
+      return await this.#journal.append(record);
+    } finally {
+      entry.writesUnderWay--;
+    }
+  }
+
+  /** The entry, not on the move to the index; undefined if it is there already. */
+  async #resting(id: MessageId): Promise<Entry | undefined> {
+    let entry = this.#entries.get(id);
+    while (entry?.moving !== undefined) {
+      await entry.moving;
+      entry = this.#entries.get(id);
+    }
+    return entry;
+  }
+
+  async #settleInIndex(
+    job: Job,
+    verdicts: readonly Verdict[],
+    nextDueMs: number | undefined,
+  ): Promise<Settled> {
+    const { finished, ...state } = await this.#index.settle(job.id, job.channel, verdicts, nextDueMs);
+    this.#indexState = state;
+    this.#listener();
+    if (finished === undefined) return { finished: false, failures: [] };
+    if (finished.failures.length === 0) {
+      this.#finishedCount++;
+      await this.#large.remove(job.id);
+    }
+    return { finished: true, failures: finished.failures };
+  }
+
+  #add(entry: Entry): void {
+    const { id, segment } = entry.origin;
+    this.#entries.set(id, entry);
+    const others = this.#bySegment.get(segment);
+    if (others === undefined) this.#bySegment.set(segment, new Set([entry]));
+    else others.add(entry);
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(entry.origin.id);
+    this.#bySegment.get(entry.origin.segment)?.delete(entry);
+  }
+
+  /** The message is gone for good, and that is on disk. */
+  #drop(entry: Entry): void {
+    if (!this.#entries.has(entry.origin.id)) return;
+    this.#forget(entry);
+    this.#finishedCount++;
+    if (entry.origin.bodyAt !== undefined) return;
+    this.#large.remove(entry.origin.id).catch((error: unknown) => {
+      this.#options.log.write('queue.remain', { id: entry.origin.id, reason: String(error) });
+    });
+  }
+
+  #schedule(entry: Entry, channel: Channel): void {
+    const dueMs = entry.dueMs(channel);
+    if (dueMs === undefined || entry.out[channel]) return;
+    this.#due[channel].push({ dueMs, id: entry.origin.id });
+    this.#listener();
+  }
+
+  /** The earliest that still holds: not handed out, not gone, not moving, not rescheduled. */
+  #first(channel: Channel): DueEntry | undefined {
+    const heap = this.#due[channel];
+    for (;;) {
+      const first = heap.first();
+      if (first === undefined) return undefined;
+      const entry = this.#entries.get(first.id);
+      const holds = entry !== undefined && entry.moving === undefined && !entry.out[channel];
+      if (holds && entry.dueMs(channel) === first.dueMs) return first;
+      heap.pop();
+    }
+  }
+
+  #spillIfLarge(): void {
+    if (this.#spilling !== undefined || this.#journal.bytes <= this.#options.journalSizeMax) return;
+    this.#spilling = this.#spillOldest()
+      .then(() => {
+        this.#spillFailed = false;
+      })
+      .catch((error: unknown) => {
+        this.#spillFailed = true;
+        this.#options.log.write('queue.spill-failed', { reason: String(error) });
+      })
+      .finally(() => {
+        this.#spilling = undefined;
+      });
+  }
+
+  /** Moves the survivors of the oldest segment to the index, then retires it. */
+  async #spillOldest(): Promise<void> {
+    const [number] = this.#journal.segmentNumbers;
+    const entries = [...(this.#bySegment.get(number!) ?? [])];
+    let arrived: () => void = () => undefined;
+    const moving = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    for (const entry of entries) entry.moving = moving;
+    try {
+      // Verdicts that are being written belong to the old home; the rows must have them.
+      while (entries.some((entry) => entry.writesUnderWay > 0))
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      const survivors = entries.filter((entry) => this.#entries.get(entry.origin.id) === entry);
+      const rows = [];
+      for (const entry of survivors) {
+        const { bodyAt, size, segment } = entry.origin;
+        rows.push(
+          entry.row(bodyAt === undefined ? undefined : await this.#journal.read(segment, bodyAt, size)),
+        );
+      }
+      if (rows.length > 0) {
+        this.#indexState = await this.#index.insert(rows, number!);
+        for (const entry of survivors) this.#forget(entry);
+      }
+      this.#bySegment.delete(number!);
+      await this.#journal.retireOldest();
+    } finally {
+      for (const entry of entries) {
+        entry.moving = undefined;
+        if (this.#entries.has(entry.origin.id))
+          for (const channel of CHANNELS) this.#schedule(entry, channel);
+      }
+      arrived();
+      this.#listener();
+    }
+  }
+
+  /** Retires oldest segments that no message needs. */
+  async #retireEmpty(): Promise<void> {
+    for (;;) {
+      const [oldest, next] = this.#journal.segmentNumbers;
+      if (next === undefined || (this.#bySegment.get(oldest!)?.size ?? 0) > 0) return;
+      this.#bySegment.delete(oldest!);
+      await this.#journal.retireOldest();
+    }
+  }
+}

@@ -1,0 +1,62 @@
+// The index of messages that outlived the journal, as the embedded queue sees it. sqlite-index.ts does the work,
+// index-worker.ts runs it in a thread of its own, worker-index.ts talks to that thread.
+
+import type {
+  Channel,
+  FinishedMessage,
+  Job,
+  MessageId,
+  QueuedMessage,
+  RecipientState,
+  Verdict,
+} from './queue.ts';
+
+/** A message on its way from the journal into the index. */
+export interface IndexRow {
+  readonly id: MessageId;
+  readonly birthMs: number;
+  readonly size: number;
+  readonly sender: Uint8Array;
+  /** Undefined if the bytes are in a file of their own. */
+  readonly body: Uint8Array | undefined;
+  readonly recipients: readonly {
+    readonly address: Uint8Array;
+    readonly channel: Channel;
+    readonly state: RecipientState;
+  }[];
+  readonly failures: readonly { readonly position: number; readonly report: string }[];
+  readonly due: { readonly local?: number; readonly remote?: number };
+  /** Channels that are handed out at the moment. */
+  readonly out: readonly Channel[];
+}
+
+/** What the queue keeps in mind of the index between calls. */
+export interface IndexState {
+  readonly messages: number;
+  /** Earliest due time per channel of what is not handed out, ms. */
+  readonly nextDueMs: Readonly<Record<Channel, number | undefined>>;
+}
+
+/** Each call is durable when it resolves; a failed call changed nothing. */
+export interface MessageIndex {
+  /** Opens and locks. @throws SystemError, also when another process has it open */
+  open(): Promise<IndexState & { readonly flushedThrough: number; readonly highestId: number }>;
+  /** Takes over the survivors of all journal segments up to `through`. */
+  insert(rows: readonly IndexRow[], through: number): Promise<IndexState>;
+  claim(channel: Channel, nowMs: number, limit: number): Promise<IndexState & { readonly jobs: Job[] }>;
+  settle(
+    id: MessageId,
+    channel: Channel,
+    verdicts: readonly Verdict[],
+    nextDueMs: number | undefined,
+  ): Promise<IndexState & { readonly finished: FinishedMessage | undefined }>;
+  remove(id: MessageId): Promise<IndexState>;
+  /** The message's bytes; undefined if they are in a file of their own. */
+  read(id: MessageId): Promise<Uint8Array | undefined>;
+  finished(): Promise<FinishedMessage[]>;
+  /** Up to `limit` messages with an id above `after`, by id. */
+  list(after: MessageId, limit: number): Promise<QueuedMessage[]>;
+  /** Those of the ids that the index has. */
+  existing(ids: readonly MessageId[]): Promise<MessageId[]>;
+  close(): Promise<void>;
+}
