@@ -1,0 +1,68 @@
+// Names on disk for mailboxes and messages. An address is not a path: each part of it becomes exactly one file name that
+// cannot mean another folder, cannot be hidden, and can be turned back.
+//
+// A part is written as its bytes, except that `/`, `%`, NUL, control bytes, DEL and bytes from 128 on are written as `%XX`
+// (capital hexadecimal), and so is a dot at the beginning. The empty part is `%`. A part whose name would be longer than 200
+// bytes has no name: file systems end at 255, and cutting would send two addresses to one mailbox.
+// Source of the message names: cr.yp.to/proto/maildir.html.
+
+import { lowerCase } from '../bytes/bytes.ts';
+import { domainOf } from './domain-map.ts';
+
+/** Longest file name made of a part of an address, in bytes. */
+export const MAILBOX_PART_BYTES_MAX = 200;
+
+const SLASH = 47;
+const PERCENT = 37;
+const DOT = 46;
+const HEX = '0123456789ABCDEF';
+
+/**
+ * The folder of an address's mailbox below the folder of all mailboxes, `DOMAIN/LOCAL` with the domain in lower case;
+ * undefined if the address has no `@` or a part has no name.
+ */
+export function mailboxPath(address: Uint8Array): string | undefined {
+  const domain = domainOf(address);
+  if (domain === undefined) return undefined;
+  const domainName = encodeMailboxPart(lowerCase(domain));
+  const localName = encodeMailboxPart(address.subarray(0, address.length - domain.length - 1));
+  if (domainName === undefined || localName === undefined) return undefined;
+  return `${domainName}/${localName}`;
+}
+
+/** The file name of one part; undefined if it would be too long. */
+export function encodeMailboxPart(part: Uint8Array): string | undefined {
+  if (part.length > MAILBOX_PART_BYTES_MAX) return undefined;
+  if (part.length === 0) return '%';
+  let name = '';
+  for (let i = 0; i < part.length; i++) {
+    const byte = part[i]!;
+    const plain = byte > 31 && byte < 127 && byte !== SLASH && byte !== PERCENT && !(byte === DOT && i === 0);
+    name += plain ? String.fromCharCode(byte) : `%${HEX.charAt(byte >> 4)}${HEX.charAt(byte & 15)}`;
+  }
+  return name.length > MAILBOX_PART_BYTES_MAX ? undefined : name;
+}
+
+/** What makes a message's file name unlike every other one. */
+export interface MessageNameParts {
+  /** Time of delivery, ms since 1970. */
+  readonly nowMs: number;
+  /** Microseconds of the second, 0 to 999999. */
+  readonly micros: number;
+  readonly pid: number;
+  /** Deliveries of this process so far. */
+  readonly count: number;
+  /** This host's name. */
+  readonly host: string;
+}
+
+/** The unique name `SECONDS.MmicrosPpidQcount.HOST`; `/` and `:` in the host are written as octal escapes. */
+export function formatMessageName(parts: MessageNameParts): string {
+  let host = '';
+  for (let i = 0; i < parts.host.length; i++) {
+    const character = parts.host.charAt(i);
+    host += character === '/' ? '\\057' : character === ':' ? '\\072' : character;
+  }
+  const seconds = Math.floor(parts.nowMs / 1000);
+  return `${seconds}.M${parts.micros}P${parts.pid}Q${parts.count}.${host}`;
+}

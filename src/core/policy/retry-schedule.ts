@@ -1,0 +1,35 @@
+// When a recipient that could not be reached is tried again, and when that ends. The intervals grow with the square of
+// the number of tries, counted from the message's birth, so a queue that was down does not hit the net all at once.
+// Source: qmail's THOUGHTS on retry schedules; queuelifetime in the qmail-send manual page.
+
+/** A channel of deliveries; each has its own schedule. */
+export type RetryChannel = 'local' | 'remote';
+
+const SKIP = { local: 10, remote: 20 };
+
+/**
+ * Time of the next attempt, ms since 1970: birth + (isqrt(seconds from birth to start) + skip)² seconds, with skip 10
+ * (local) or 20 (remote). With prompt attempts that is 400 s, 1600 s, 3600 s … after birth for remote recipients.
+ * @param startMs when the attempt that failed began
+ */
+export function nextAttemptMs(birthMs: number, startMs: number, channel: RetryChannel): number {
+  const ageSeconds = Math.max(0, Math.floor(startMs / 1000) - Math.floor(birthMs / 1000));
+  const root = integerRoot(ageSeconds) + SKIP[channel];
+  return birthMs + root * root * 1000;
+}
+
+/**
+ * Whether a temporary failure in an attempt that began at `nowMs` is final: the message is older than its lifetime.
+ * Compared in whole seconds, so that with a lifetime of 0 an attempt in the second of birth is not final.
+ */
+export function isDying(birthMs: number, nowMs: number, lifetimeSeconds: number): boolean {
+  return Math.floor(nowMs / 1000) > Math.floor(birthMs / 1000) + lifetimeSeconds;
+}
+
+/** Largest integer whose square is not above `value`. */
+function integerRoot(value: number): number {
+  let root = Math.floor(Math.sqrt(value));
+  while (root * root > value) root--;
+  while ((root + 1) * (root + 1) <= value) root++;
+  return root;
+}

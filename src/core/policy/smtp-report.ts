@@ -1,0 +1,128 @@
+// What is reported of an attempt to send by SMTP, in qmail-remote's words, and how a reply code is judged.
+// `partner` is the address that we were connected to. Texts have one character per byte and LF line ends.
+// Source: the qmail-remote manual page. Differs: one report per recipient instead of recipient and message reports.
+
+import type { Outcome } from './outcome.ts';
+
+const REPLY_BYTES_MAX = 5000;
+
+/** A step of the session that the partner answered with a refusal. */
+export type RefusedStep = 'greeting' | 'name' | 'sender' | 'data' | 'message';
+
+/** The message was taken over by the partner. */
+export function acceptedReport(partner: string, reply: string): Outcome {
+  return { letter: 'K', text: withReply(`${partner} accepted message`, reply) };
+}
+
+/** The partner refused a recipient; `code` is the reply's. */
+export function recipientReport(partner: string, code: number, reply: string): Outcome {
+  const text = `${withReply(`${partner} does not like recipient`, reply)}Giving up on ${partner}.\n`;
+  return { letter: letterOf(code), text };
+}
+
+/**
+ * The partner refused a step, with the reply's code. Greeting and name are never judged permanent: the message was
+ * not even offered.
+ */
+export function refusalReport(partner: string, step: RefusedStep, code: number, reply: string): Outcome {
+  switch (step) {
+    case 'greeting':
+      return { letter: 'Z', text: withReply(`Connected to ${partner} but greeting failed`, reply) };
+    case 'name':
+      return { letter: 'Z', text: withReply(`Connected to ${partner} but my name was rejected`, reply) };
+    case 'sender':
+      return {
+        letter: letterOf(code),
+        text: withReply(`Connected to ${partner} but sender was rejected`, reply),
+      };
+    case 'data':
+      return { letter: letterOf(code), text: withReply(`${partner} failed on DATA command`, reply) };
+    case 'message':
+      return { letter: letterOf(code), text: withReply(`${partner} failed after I sent the message`, reply) };
+  }
+}
+
+/** The connection was lost or timed out; if the end of the message was on its way the partner may have accepted it. */
+export function diedReport(partner: string, endSent: boolean): Outcome {
+  const duplicate = endSent ? ' Possible duplicate!' : '';
+  return { letter: 'Z', text: `Connected to ${partner} but connection died.${duplicate} (#4.4.2)\n` };
+}
+
+/** The message is larger than the partner announced to accept. */
+export function tooLargeReport(partner: string): Outcome {
+  return { letter: 'D', text: `${partner} does not accept messages of that size. (#5.3.4)\n` };
+}
+
+/** No host of the destination could be reached. */
+export const NO_CONNECTION: Outcome = {
+  letter: 'Z',
+  text: "Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n",
+};
+
+/** A name could not be looked up for now. */
+export const LOOKUP_FAILED: Outcome = {
+  letter: 'Z',
+  text: "Sorry, I couldn't find any host by that name. (#4.1.2)\n",
+};
+
+/** The mail exchangers have no addresses. */
+export const NO_EXCHANGER: Outcome = {
+  letter: 'D',
+  text: "Sorry, I couldn't find a mail exchanger or IP address. (#5.4.4)\n",
+};
+
+/** The best mail exchanger is this host, which does not know the domain as its own. */
+export const LISTED_AS_EXCHANGER: Outcome = {
+  letter: 'D',
+  text:
+    "Sorry. Although I'm listed as a best-preference MX or A for that host,\n" +
+    "it isn't in my control/locals file, so I don't treat it as local. (#5.4.6)\n",
+};
+
+/** The domain says that it takes no mail (RFC 7505). */
+export const NULL_EXCHANGER: Outcome = {
+  letter: 'D',
+  text: 'Sorry, that domain does not accept mail. (#5.1.10)\n',
+};
+
+/** The address has no domain to send to. */
+export const NO_DOMAIN: Outcome = { letter: 'D', text: 'Sorry, address must include host name. (#5.1.3)\n' };
+
+/** The address cannot be put into an SMTP command. */
+export const UNSENDABLE_ADDRESS: Outcome = {
+  letter: 'D',
+  text: 'Sorry, that address cannot be sent by SMTP. (#5.1.3)\n',
+};
+
+/** The sender's address cannot be put into an SMTP command. */
+export const UNSENDABLE_SENDER: Outcome = {
+  letter: 'D',
+  text: "Sorry, the sender's address cannot be sent by SMTP. (#5.1.7)\n",
+};
+
+/** The host is unknown for good; bytes outside printable ASCII are shown as `?`. */
+export function unknownHostReport(host: string): Outcome {
+  let safe = '';
+  for (let i = 0; i < host.length; i++) {
+    const code = host.charCodeAt(i);
+    safe += code < 33 || code > 126 ? '?' : host.charAt(i);
+  }
+  return { letter: 'D', text: `Sorry, I couldn't find any host named ${safe}. (#5.1.2)\n` };
+}
+
+/** 500 and above is permanent; everything else, no code at all included, is temporary. */
+function letterOf(code: number): 'D' | 'Z' {
+  return code >= 500 ? 'D' : 'Z';
+}
+
+/** `text.` and the reply with its codes: no CR, `?` for NUL, at most 5000 bytes, LF at the end. */
+function withReply(text: string, reply: string): string {
+  let shown = '';
+  for (let i = 0; i < reply.length && shown.length < REPLY_BYTES_MAX; i++) {
+    const character = reply.charAt(i);
+    if (character !== '\r') shown += character === '\0' ? '?' : character;
+  }
+  if (shown === '') return `${text}.\n`;
+  const end = shown.charAt(shown.length - 1) === '\n' ? '' : '\n';
+  return `${text}.\nRemote host said: ${shown}${end}`;
+}
