@@ -1,0 +1,35 @@
+// How the driver asks for deliveries, local and remote. Both answer with one outcome per recipient and never reject:
+// what goes wrong in the environment is a temporary outcome with its text.
+
+import type { Outcome } from '../core/policy/outcome.ts';
+import type { Destination } from '../core/policy/route.ts';
+
+/** One message for one local recipient. */
+export interface LocalDelivery {
+  readonly address: Uint8Array;
+  readonly sender: Uint8Array;
+  readonly message: Uint8Array;
+}
+
+/** Puts messages into mailboxes of this machine. */
+export interface LocalTransport {
+  /** When it resolves with K, the message is on stable storage. */
+  deliver(delivery: LocalDelivery): Promise<Outcome>;
+}
+
+/** One message for recipients of one destination. */
+export interface RemoteDelivery {
+  readonly destination: Destination;
+  readonly sender: Uint8Array;
+  /** One or more; the caller keeps to the limit per transaction. */
+  readonly recipients: readonly Uint8Array[];
+  readonly message: Uint8Array;
+}
+
+/** Hands messages to other hosts. */
+export interface RemoteTransport {
+  /** Outcomes in the order of the recipients. */
+  deliver(delivery: RemoteDelivery): Promise<Outcome[]>;
+  /** Ends connections that are kept for later. */
+  close(): Promise<void>;
+}
