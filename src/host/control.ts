@@ -10,12 +10,12 @@ import { errorCode, SystemError } from './system-error.ts';
  * The content of a file, or undefined if it does not exist.
  * @throws SystemError on any other failure
  */
-export function readFileIfPresent(path: string): Uint8Array | undefined {
+export function readFileIfPresent(path: string | Buffer): Uint8Array | undefined {
   try {
     return readFileSync(path);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
-    throw new SystemError('read', path, error);
+    throw new SystemError('read', String(path), error);
   }
 }
 

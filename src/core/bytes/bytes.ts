@@ -81,3 +81,9 @@ export function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
   for (let i = 0; i < prefix.length; i++) if (bytes[i] !== prefix[i]) return false;
   return true;
 }
+
+/** The bytes before the first NUL, or all: what a C program would take for the string. A view. */
+export function untilNul(bytes: Uint8Array): Uint8Array {
+  const nul = findByte(bytes, 0);
+  return nul < 0 ? bytes : bytes.subarray(0, nul);
+}
