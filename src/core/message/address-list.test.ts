@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ByteBuffer } from '../bytes/byte-buffer.ts';
 import { bytesOf, textOf } from '../bytes/bytes.ts';
-import { rewriteAddressList } from './address-list.ts';
+import { AddressListRewriter } from './address-list.ts';
 import { printTokens } from './print-tokens.ts';
 import { rewriteAddress } from './rewrite-address.ts';
 import { appendEnvelopeForm, parseTokens } from './tokens.ts';
@@ -13,20 +13,24 @@ const DEFAULTS = {
   plus: parseTokens(bytesOf('.plus.example.net'))!,
 };
 
+// One for all cases, since it is used for one field after the other.
+const REWRITER = new AddressListRewriter();
+
 /** The field's text without name and the addresses in the order they came up; undefined if unparsable. */
 function rewrite(text: string): { text: string; addresses: string[] } | undefined {
   const addresses: string[] = [];
   const tokens = parseTokens(bytesOf(`To: ${text}\n`));
-  const list =
-    tokens &&
-    rewriteAddressList(tokens, (address, result) => {
-      assert.equal(result.length, 0);
-      rewriteAddress(address, DEFAULTS, result);
-      const envelope = new ByteBuffer();
-      appendEnvelopeForm(envelope, result);
-      addresses.push(textOf(envelope.toBytes()));
-    });
-  return list && { text: textOf(printTokens(list)).slice(3, -1).trimStart(), addresses };
+  const isParsed = REWRITER.rewrite(tokens!, (address, result) => {
+    assert.equal(result.length, 0);
+    rewriteAddress(address, DEFAULTS, result);
+    const envelope = new ByteBuffer();
+    appendEnvelopeForm(envelope, result);
+    addresses.push(textOf(envelope.toBytes()));
+  });
+  if (!isParsed) return undefined;
+  const printed = new ByteBuffer();
+  printTokens(printed, REWRITER.output, true);
+  return { text: textOf(printed.toBytes()).slice(3, -1).trimStart(), addresses };
 }
 
 const CASES: [string, string | undefined, string[]][] = [
@@ -75,7 +79,7 @@ const CASES: [string, string | undefined, string[]][] = [
 ];
 
 for (const [input, text, addresses] of CASES) {
-  test(`rewriteAddressList() ${text === undefined ? 'refuses' : 'reads'} ${JSON.stringify(input)}`, () => {
+  test(`AddressListRewriter ${text === undefined ? 'refuses' : 'reads'} ${JSON.stringify(input)}`, () => {
     const result = rewrite(input);
     assert.equal(result?.text, text);
     if (text !== undefined) assert.deepEqual(result?.addresses, addresses);

@@ -11,26 +11,16 @@ import { AT, ATOM, COLON, COMMA, COMMENT, DOT, LEFT, QUOTED, RIGHT, SEMICOLON, T
  */
 export type RewriteOne = (address: TokenList, result: TokenList) => void;
 
-/**
- * A field with all its addresses rewritten, or undefined if its groups or angle brackets do not match.
- * @param field tokens of the whole field; the first two, its name and the colon, are copied
- */
-export function rewriteAddressList(field: TokenList, rewriteOne: RewriteOne): TokenList | undefined {
-  const walk = new ListWalk(field, rewriteOne);
-  if (!walk.run()) return undefined;
-  const result = new TokenList();
-  result.appendAll(field, 0, 2);
-  result.appendReversed(walk.output);
-  return result;
-}
-
 const LIST_START = 2;
+const UNPARSABLE = -1;
 
-/** The walk from right to left. Everything in it is reversed: output and pending address grow to the left. */
-class ListWalk {
+/** Rewrites the addresses of one field after the other; keeps its memory from one to the next. */
+export class AddressListRewriter {
+  /** The rewritten field, last token first; valid until the next call. */
   readonly output = new TokenList();
-  readonly #field: TokenList;
-  readonly #rewriteOne: RewriteOne;
+  #field = new TokenList();
+  #rewriteOne: RewriteOne = () => {};
+  /** The address that words are added to, last token first. */
   readonly #pending = new TokenList();
   readonly #address = new TokenList();
   readonly #rewritten = new TokenList();
@@ -38,19 +28,24 @@ class ListWalk {
   /** Whether a word may join the pending address; not so directly left of another word. */
   #isWordOk = true;
 
-  constructor(field: TokenList, rewriteOne: RewriteOne) {
+  /**
+   * Rewrites a field into {@link output}; false if its groups or angle brackets do not match.
+   * @param field tokens of the whole field; the first two, its name and the colon, are copied
+   */
+  rewrite(field: TokenList, rewriteOne: RewriteOne): boolean {
     this.#field = field;
     this.#rewriteOne = rewriteOne;
-  }
-
-  /** Whether the list could be parsed. */
-  run(): boolean {
-    let at = this.#field.length - 1;
+    this.#isInGroup = false;
+    this.#isWordOk = true;
+    this.output.clear();
+    this.#pending.clear();
+    let at = field.length - 1;
     while (at >= LIST_START) {
       at = this.#step(at);
       if (at === UNPARSABLE) return false;
     }
     this.#flush();
+    while (at >= 0) at = this.#copy(at);
     return true;
   }
 
@@ -144,8 +139,6 @@ class ListWalk {
     this.output.appendReversed(this.#rewritten);
   }
 }
-
-const UNPARSABLE = -1;
 
 function isNamePart(kind: number): boolean {
   return kind === COMMENT || kind === ATOM || kind === QUOTED || kind === AT || kind === DOT;

@@ -3,7 +3,7 @@
 
 import { ByteBuffer } from '../bytes/byte-buffer.ts';
 import { bytesOf, concatBytes } from '../bytes/bytes.ts';
-import { rewriteAddressList } from './address-list.ts';
+import { AddressListRewriter, type RewriteOne } from './address-list.ts';
 import { type InjectFailure, type InjectUser, unparsableLine } from './inject-settings.ts';
 import { printTokens } from './print-tokens.ts';
 import { needsQuoting } from './quote.ts';
@@ -22,7 +22,7 @@ import {
 } from './tokens.ts';
 
 /** End of a sender that asks for one envelope sender per recipient. */
-export const VERP_MARK = bytesOf('-@[]');
+const VERP_MARK = bytesOf('-@[]');
 
 /** The generated field `NAME: …` with the user's address and personal name. */
 export function generateFrom(
@@ -41,9 +41,9 @@ export function generateFrom(
   if (isNameFirst) tokens.begin(RIGHT);
   else if (user.name !== undefined) tokens.append(COMMENT, user.name);
 
-  const line = printTokens(tokens);
+  const line = printed(tokens);
   const rewritten = rewriteLine(line, (address, result) => rewriteAddress(address, defaults, result));
-  return rewritten ? printTokens(rewritten) : unparsableLine(line);
+  return rewritten ? printed(rewritten, true) : unparsableLine(line);
 }
 
 /** The envelope sender when neither -f nor a Return-Path field gave one; `uniqueText` serves one sender per message. */
@@ -59,18 +59,22 @@ export function defaultSender(
   tokens.append(QUOTED, concatBytes(parts));
   appendHost(tokens, user.senderHost);
 
-  const line = printTokens(tokens);
+  const line = printed(tokens);
   const sender = new ByteBuffer(64);
   let isFound = false;
   const rewritten = rewriteLine(line, (address, result) => {
     rewriteAddress(address, defaults, result);
     // The first one to come up is the rightmost.
-    if (!isFound) appendEnvelopeForm(sender, result);
+    if (!isFound) appendSender(sender, result, user);
     isFound = true;
   });
-  if (rewritten === undefined) return unparsableLine(line);
-  if (user.perRecipient) sender.append(VERP_MARK);
-  return sender.toBytes();
+  return rewritten ? sender.view() : unparsableLine(line);
+}
+
+/** Appends an envelope sender, marked if the user wants one sender per recipient. */
+export function appendSender(target: ByteBuffer, address: TokenList, user: InjectUser): void {
+  const isWhole = appendEnvelopeForm(target, address);
+  if (isWhole && user.perRecipient) target.append(VERP_MARK);
 }
 
 function fieldStart(name: string): TokenList {
@@ -86,10 +90,16 @@ function appendHost(tokens: TokenList, host: Uint8Array | undefined): void {
   tokens.append(ATOM, host);
 }
 
-function rewriteLine(
-  line: Uint8Array,
-  rewriteOne: (address: TokenList, result: TokenList) => void,
-): TokenList | undefined {
+function printed(tokens: TokenList, isReversed = false): Uint8Array {
+  const line = new ByteBuffer(128);
+  printTokens(line, tokens, isReversed);
+  return line.view();
+}
+
+/** The line's tokens with addresses rewritten, last token first; undefined if it cannot be parsed. */
+function rewriteLine(line: Uint8Array, rewriteOne: RewriteOne): TokenList | undefined {
   const tokens = parseTokens(line);
-  return tokens && rewriteAddressList(tokens, rewriteOne);
+  if (tokens === undefined) return undefined;
+  const rewriter = new AddressListRewriter();
+  return rewriter.rewrite(tokens, rewriteOne) ? rewriter.output : undefined;
 }

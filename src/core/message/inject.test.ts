@@ -321,6 +321,7 @@ for (const [name, message] of HOSTILE) {
     const start = process.cpuUsage();
     inject(message, { lists: ['l@l'] });
     const { user } = process.cpuUsage(start);
-    assert.ok(user < 1500000, `${user / 1000} ms`);
+    // A quadratic step would take minutes.
+    assert.ok(user < 6000000, `${user / 1000} ms`);
   });
 }

@@ -5,7 +5,7 @@
 
 import { ByteBuffer } from '../bytes/byte-buffer.ts';
 import { copyBytes, untilNul } from '../bytes/bytes.ts';
-import { rewriteAddressList } from './address-list.ts';
+import { AddressListRewriter, type RewriteOne } from './address-list.ts';
 import { formatDate, formatStamp } from './date.ts';
 import { Followup } from './followup.ts';
 import { type FieldName, fieldName } from './header-field.ts';
@@ -15,7 +15,7 @@ import {
   unparsableAddress,
   unparsableLine,
 } from './inject-settings.ts';
-import { defaultSender, generateFrom, VERP_MARK } from './inject-user.ts';
+import { appendSender, defaultSender, generateFrom } from './inject-user.ts';
 import { printTokens } from './print-tokens.ts';
 import { quoteAddress } from './quote.ts';
 import { rewriteAddress } from './rewrite-address.ts';
@@ -34,6 +34,8 @@ export class Injection {
   readonly #recipients = new ByteBuffer(64);
   readonly #resentRecipients = new ByteBuffer(64);
   readonly #followup: Followup | undefined;
+  readonly #tokens = new TokenList();
+  readonly #rewriter = new AddressListRewriter();
   #sender: Uint8Array | undefined;
   #failure: InjectFailure | undefined;
 
@@ -49,16 +51,21 @@ export class Injection {
 
   /** Takes the argument of -f; the last one counts. */
   setSender(text: Uint8Array): void {
-    const sender = this.#argumentAddress(text);
-    if (sender !== undefined) this.#sender = untilNul(sender);
-    else this.#failure ??= unparsableLine(quoteAddress(text));
+    const address = this.#argumentAddress(text);
+    if (address === undefined) {
+      this.#failure ??= unparsableLine(quoteAddress(text));
+    } else {
+      const sender = new ByteBuffer(64);
+      appendEnvelopeForm(sender, address);
+      this.#sender = sender.view();
+    }
   }
 
   /** Takes a recipient argument. */
   addRecipient(text: Uint8Array): void {
     const address = this.#argumentAddress(text);
-    if (address !== undefined) appendRecipient(this.#argumentRecipients, address);
-    else this.#failure ??= unparsableAddress(text);
+    if (address === undefined) this.#failure ??= unparsableAddress(text);
+    else appendRecipient(this.#argumentRecipients, address);
   }
 
   /** Takes a header field with its final LF. */
@@ -96,7 +103,7 @@ export class Injection {
     if (this.#sender === undefined) {
       const sender = defaultSender(user, defaults, `${Math.floor(nowMs / 1000)}.${pid}`);
       if (isFailure(sender)) return this.#fail(sender);
-      this.#sender = untilNul(sender);
+      this.#sender = sender;
     }
     const header = new ByteBuffer(this.#kept.length + 512);
     if (!this.#appendGenerated(header)) return undefined;
@@ -127,14 +134,12 @@ export class Injection {
     this.#failure ??= failure;
   }
 
-  #argumentAddress(text: Uint8Array): Uint8Array | undefined {
+  #argumentAddress(text: Uint8Array): TokenList | undefined {
     const tokens = parseTokens(quoteAddress(text));
     if (tokens === undefined) return undefined;
-    const rewritten = new TokenList();
-    rewriteAddress(tokens, this.#settings.defaults, rewritten);
-    const address = new ByteBuffer(64);
-    appendEnvelopeForm(address, rewritten);
-    return address.toBytes();
+    const address = new TokenList();
+    rewriteAddress(tokens, this.#settings.defaults, address);
+    return address;
   }
 
   #isDropped(name: FieldName): boolean {
@@ -145,53 +150,45 @@ export class Injection {
   }
 
   #onAddressField(name: FieldName, field: Uint8Array): void {
-    const onAddress = this.#addressUse(name);
-    const tokens = parseTokens(field);
-    const rewritten =
-      tokens &&
-      rewriteAddressList(tokens, (address, result) => {
-        rewriteAddress(address, this.#settings.defaults, result);
-        onAddress?.(result);
-      });
-    if (rewritten === undefined) this.#failure = unparsableLine(copyBytes(field));
-    else if (name !== 'return-path' && name !== 'bcc' && name !== 'resent-bcc') {
-      this.#kept.append(printTokens(rewritten));
+    const tokens = parseTokens(field, this.#tokens);
+    if (tokens === undefined || !this.#rewriter.rewrite(tokens, this.#rewriteOne(name))) {
+      this.#failure = unparsableLine(copyBytes(field));
+    } else if (name !== 'return-path' && name !== 'bcc' && name !== 'resent-bcc') {
+      printTokens(this.#kept, this.#rewriter.output, true);
     }
   }
 
-  /** What a rewritten address of that field is good for, beside being printed. */
-  #addressUse(name: FieldName): ((address: TokenList) => void) | undefined {
-    const isHeaderUsed = this.#settings.recipientSource !== 'arguments';
-    const scratch = new ByteBuffer(64);
-    const recipient = (list: ByteBuffer) => (address: TokenList) => {
-      scratch.clear();
-      appendEnvelopeForm(scratch, address);
-      if (isHeaderUsed) appendRecipient(list, scratch.view());
-      if (name === 'to' || name === 'cc') this.#followup?.note(scratch.toBytes());
+  /** Completes an address of that field, and uses it as the field is there for. */
+  #rewriteOne(name: FieldName): RewriteOne {
+    const { defaults, recipientSource } = this.#settings;
+    const recipients = recipientSource === 'arguments' ? undefined : this.#recipientsOf(name);
+    const followup = name === 'to' || name === 'cc' ? this.#followup : undefined;
+    return (address, result) => {
+      rewriteAddress(address, defaults, result);
+      if (recipients !== undefined) appendRecipient(recipients, result);
+      followup?.note(result);
+      if (name === 'return-path' && this.#sender === undefined) {
+        const sender = new ByteBuffer(64);
+        appendSender(sender, result, this.#settings.user);
+        this.#sender = sender.view();
+      }
     };
+  }
+
+  #recipientsOf(name: FieldName): ByteBuffer | undefined {
     switch (name) {
       case 'to':
       case 'cc':
       case 'bcc':
       case 'apparently-to':
-        return recipient(this.#recipients);
+        return this.#recipients;
       case 'resent-to':
       case 'resent-cc':
       case 'resent-bcc':
-        return recipient(this.#resentRecipients);
-      case 'return-path':
-        return (address) => this.#offerSender(address);
+        return this.#resentRecipients;
       default:
         return undefined;
     }
-  }
-
-  #offerSender(address: TokenList): void {
-    if (this.#sender !== undefined) return;
-    const sender = new ByteBuffer(64);
-    appendEnvelopeForm(sender, address);
-    if (this.#settings.user.perRecipient) sender.append(VERP_MARK);
-    this.#sender = untilNul(sender.toBytes());
   }
 
   #isResent(): boolean {
@@ -239,8 +236,8 @@ function isFailure(value: Uint8Array | InjectFailure): value is InjectFailure {
   return 'exit' in value;
 }
 
-function appendRecipient(target: ByteBuffer, address: Uint8Array): void {
+function appendRecipient(target: ByteBuffer, address: TokenList): void {
   target.appendByte(RECIPIENT_MARK);
-  target.append(untilNul(address));
+  appendEnvelopeForm(target, address);
   target.appendByte(0);
 }

@@ -1,11 +1,24 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { ByteBuffer } from '../bytes/byte-buffer.ts';
 import { bytesOf, textOf } from '../bytes/bytes.ts';
 import { printTokens } from './print-tokens.ts';
-import { parseTokens } from './tokens.ts';
+import { parseTokens, TokenList } from './tokens.ts';
 
 function reprint(field: string): string {
-  return textOf(printTokens(parseTokens(bytesOf(field))!));
+  const tokens = parseTokens(bytesOf(field))!;
+  const target = new ByteBuffer();
+  target.appendText('something before it');
+  const start = target.length;
+  printTokens(target, tokens);
+  const printed = textOf(target.toBytes().subarray(start));
+
+  const reversed = new TokenList();
+  reversed.appendReversed(tokens);
+  target.clear();
+  printTokens(target, reversed, true);
+  assert.equal(textOf(target.view()), printed);
+  return printed;
 }
 
 const CASES: [string, string][] = [

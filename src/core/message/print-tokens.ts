@@ -2,7 +2,7 @@
 // field's own spacing and folding is lost; its meaning is not.
 // Source: cr.yp.to/immhf.html; the qmail-header manual page.
 
-import { ByteBuffer } from '../bytes/byte-buffer.ts';
+import type { ByteBuffer } from '../bytes/byte-buffer.ts';
 import { ATOM, COLON, COMMA, COMMENT, LEFT, LITERAL, QUOTED, type TokenList } from './tokens.ts';
 
 const LINE_MAX = 78;
@@ -14,34 +14,56 @@ const BACKSLASH = 92;
 const LITERAL_END = 93;
 
 /**
- * The tokens as one header field with its final LF. After a comma a new line is begun, with two spaces, if what
+ * Appends the tokens as one header field with its final LF. After a comma a new line is begun, with two spaces, if what
  * follows up to the next comma would make the line longer than 78 bytes.
+ * @param isReversed whether the list holds the last token first
  */
-export function printTokens(tokens: TokenList): Uint8Array {
-  const text = new ByteBuffer(256);
-  const piece = new ByteBuffer(128);
-  let lineStart = 0;
-  let isFirstPiece = true;
+export function printTokens(target: ByteBuffer, tokens: TokenList, isReversed = false): void {
+  const count = tokens.length;
+  const step = isReversed ? -1 : 1;
+  let at = isReversed ? count - 1 : 0;
+  let lineStart = target.length;
   let last = 0;
-  for (let i = 0; i <= tokens.length; i++) {
-    const kind = tokens.kind(i);
-    if (i < tokens.length) {
-      if (needsSpace(last, kind)) piece.appendByte(SPACE);
-      appendToken(piece, kind, tokens, i);
+  for (let printed = 0, isFirst = true; printed < count || last === COMMA; isFirst = false) {
+    const length = pieceLength(tokens, at, step, last);
+    if (!isFirst && target.length - lineStart + length > LINE_MAX) {
+      target.appendByte(LF);
+      lineStart = target.length;
+      target.appendByte(SPACE);
+    }
+    if (printed === count) break;
+    do {
+      const kind = tokens.kind(at);
+      if (needsSpace(last, kind)) target.appendByte(SPACE);
+      appendToken(target, tokens, at);
       last = kind;
-      if (kind !== COMMA) continue;
-    }
-    if (!isFirstPiece && text.length - lineStart + piece.length > LINE_MAX) {
-      text.appendByte(LF);
-      lineStart = text.length;
-      text.appendByte(SPACE);
-    }
-    text.append(piece.view());
-    piece.clear();
-    isFirstPiece = false;
+      at += step;
+      printed++;
+    } while (last !== COMMA && printed < count);
   }
-  text.appendByte(LF);
-  return text.toBytes();
+  target.appendByte(LF);
+}
+
+/** Bytes that the tokens from `at` to the next comma, inclusive, will take. */
+function pieceLength(tokens: TokenList, at: number, step: number, before: number): number {
+  let length = 0;
+  let last = before;
+  for (let i = at; i >= 0 && i < tokens.length && (last !== COMMA || i === at); i += step) {
+    const kind = tokens.kind(i);
+    if (needsSpace(last, kind)) length++;
+    length += tokenLength(tokens, i);
+    last = kind;
+  }
+  return length;
+}
+
+function tokenLength(tokens: TokenList, index: number): number {
+  const kind = tokens.kind(index);
+  if (!isWord(kind)) return 1;
+  const end = tokens.endOf(index);
+  let length = (kind === ATOM ? 0 : 2) + end - tokens.startOf(index);
+  for (let at = tokens.startOf(index); at < end; at++) if (needsBackslash(tokens.byteAt(at))) length++;
+  return length;
 }
 
 function needsSpace(left: number, right: number): boolean {
@@ -53,12 +75,12 @@ function isWord(kind: number): boolean {
   return kind === ATOM || kind === QUOTED || kind === LITERAL || kind === COMMENT;
 }
 
-function appendToken(target: ByteBuffer, kind: number, tokens: TokenList, index: number): void {
+function appendToken(target: ByteBuffer, tokens: TokenList, index: number): void {
+  const kind = tokens.kind(index);
   if (kind !== ATOM) target.appendByte(kind);
-  if (!isWord(kind)) return;
-  const content = tokens.content(index);
-  for (let i = 0; i < content.length; i++) {
-    const byte = content[i]!;
+  const end = tokens.endOf(index);
+  for (let at = tokens.startOf(index); at < end; at++) {
+    const byte = tokens.byteAt(at);
     if (needsBackslash(byte)) target.appendByte(BACKSLASH);
     target.appendByte(byte);
   }

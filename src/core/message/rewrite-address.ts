@@ -45,7 +45,7 @@ export function rewriteAddress(address: TokenList, defaults: RewriteDefaults, re
 function endsWithEmptyHost(address: TokenList): boolean {
   const last = address.length - 1;
   if (last < 1 || address.kind(last) !== LITERAL || address.kind(last - 1) !== AT) return false;
-  return address.content(last).length === 0;
+  return address.startOf(last) === address.endOf(last);
 }
 
 /** Index after the colon that ends a source route, or the length if nothing ends it. */
@@ -62,8 +62,8 @@ function findLastAt(address: TokenList): number {
 function endsWithPlus(address: TokenList): boolean {
   const last = address.length - 1;
   if (last < 0 || address.kind(last) !== ATOM) return false;
-  const content = address.content(last);
-  return content[content.length - 1] === PLUS;
+  const end = address.endOf(last);
+  return end > address.startOf(last) && address.byteAt(end - 1) === PLUS;
 }
 
 /** Whether what stands after the last `@` has neither a dot nor a literal in it. */

@@ -11,7 +11,10 @@ function show(text: string): string {
   const words: string[] = [];
   for (let i = 0; i < tokens.length; i++) {
     const kind = String.fromCharCode(tokens.kind(i));
-    words.push('a"[('.includes(kind) ? `${kind}:${textOf(tokens.content(i))}` : kind);
+    let content = '';
+    for (let at = tokens.startOf(i); at < tokens.endOf(i); at++)
+      content += String.fromCharCode(tokens.byteAt(at));
+    words.push('a"[('.includes(kind) ? `${kind}:${content}` : kind);
   }
   return words.join(' ');
 }
@@ -51,8 +54,14 @@ test('appendEnvelopeForm() drops quotes and comments and keeps brackets', () => 
   const tokens = parseTokens(bytesOf('"joe \\"user"(x)@[1.2]'));
   assert.ok(tokens);
   const target = new ByteBuffer();
-  appendEnvelopeForm(target, tokens);
+  assert.equal(appendEnvelopeForm(target, tokens), true);
   assert.equal(textOf(target.toBytes()), 'joe "user@[1.2]');
+});
+
+test('appendEnvelopeForm() ends at a NUL and says so', () => {
+  const target = new ByteBuffer();
+  assert.equal(appendEnvelopeForm(target, parseTokens(bytesOf('"a\0b"@x'))!), false);
+  assert.equal(textOf(target.toBytes()), 'a');
 });
 
 test('parseTokens() takes a comment nested a million deep', () => {

@@ -48,9 +48,19 @@ export class TokenList {
     return index >= 0 && index < this.#length ? this.#kinds[index]! : 0;
   }
 
-  /** The content of a token, as a view that is valid until the list is changed; empty for a one-byte token. */
-  content(index: number): Uint8Array {
-    return this.#bytes.subarray(this.#start(index), this.#ends[index]!);
+  /** Where a token's content begins: {@link byteAt} gives its bytes, up to {@link endOf} exclusively. */
+  startOf(index: number): number {
+    return index === 0 ? 0 : this.#ends[index - 1]!;
+  }
+
+  /** Where a token's content ends; the same as {@link startOf} for a one-byte token. */
+  endOf(index: number): number {
+    return this.#ends[index]!;
+  }
+
+  /** A byte of the contents, which lie one after the other. */
+  byteAt(position: number): number {
+    return this.#bytes[position]!;
   }
 
   /** Forgets all tokens and keeps the memory. */
@@ -97,7 +107,7 @@ export class TokenList {
   /** Adds a copy of a token of another list. */
   appendFrom(other: TokenList, index: number): void {
     this.begin(other.#kinds[index]!);
-    const from = other.#start(index);
+    const from = other.startOf(index);
     const to = other.#ends[index]!;
     if (to <= from) return;
     this.#growBytes(to - from);
@@ -114,10 +124,6 @@ export class TokenList {
   /** Adds copies of all tokens of another list, the last one first. */
   appendReversed(other: TokenList): void {
     for (let i = other.length - 1; i >= 0; i--) this.appendFrom(other, i);
-  }
-
-  #start(index: number): number {
-    return index === 0 ? 0 : this.#ends[index - 1]!;
   }
 
   #growTokens(): void {
@@ -141,9 +147,10 @@ export class TokenList {
 /**
  * Splits text into tokens, blanks between them dropped. Undefined if it cannot be: a comment, quoted string or literal
  * does not end, or `)` or `]` stands where a token should begin.
+ * @param tokens the list to use, which is cleared first
  */
-export function parseTokens(text: Uint8Array): TokenList | undefined {
-  const tokens = new TokenList();
+export function parseTokens(text: Uint8Array, tokens = new TokenList()): TokenList | undefined {
+  tokens.clear();
   let at = 0;
   while (at < text.length) {
     const byte = text[at]!;
@@ -241,21 +248,21 @@ function endsAtom(byte: number): boolean {
 }
 
 /**
- * Appends the envelope form of an address: what the tokens stand for, without quoting and comments. A NUL in it is
- * kept; whoever writes an envelope ends the address there.
+ * Appends the envelope form of an address: what the tokens stand for, without quoting and comments. It ends at the
+ * first NUL, since an envelope cannot hold one; returns whether all of the address was appended.
  */
-export function appendEnvelopeForm(target: ByteBuffer, address: TokenList): void {
+export function appendEnvelopeForm(target: ByteBuffer, address: TokenList): boolean {
   for (let i = 0; i < address.length; i++) {
     const kind = address.kind(i);
     if (kind === COMMENT) continue;
-    if (kind === ATOM || kind === QUOTED) {
-      target.append(address.content(i));
-    } else if (kind === LITERAL) {
-      target.appendByte(LITERAL);
-      target.append(address.content(i));
-      target.appendByte(LITERAL_END);
-    } else {
-      target.appendByte(kind);
+    const isWord = kind === ATOM || kind === QUOTED;
+    if (!isWord) target.appendByte(kind);
+    for (let at = address.startOf(i); at < address.endOf(i); at++) {
+      const byte = address.byteAt(at);
+      if (byte === 0) return false;
+      target.appendByte(byte);
     }
+    if (kind === LITERAL) target.appendByte(LITERAL_END);
   }
+  return true;
 }
