@@ -2,7 +2,7 @@
 //   INTERPRETER  BUNDLE  PATH-OF-THE-LAUNCHER-AS-CALLED  ARGUMENTS…
 // so argv[2] is what C programs know as argv[0].
 
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 
 /** What a program knows about its start. */
@@ -47,5 +47,15 @@ function realPath(path: string): string {
     return realpathSync(path);
   } catch {
     return resolve(path);
+  }
+}
+
+/** Whether the folder exists and can be made the working directory. */
+export function canEnter(folder: string): boolean {
+  try {
+    // The dot needs the right to search the folder, as changing to it does.
+    return statSync(`${folder}/.`).isDirectory();
+  } catch {
+    return false;
   }
 }

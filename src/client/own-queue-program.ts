@@ -1,0 +1,25 @@
+// The queue program when it is our own QMQP client: the message is kept here and submitted from this process, with the
+// results that the separate program would have. What the program checks first is checked at the start here too.
+
+import { copyBytes } from '../core/bytes/bytes.ts';
+import { type Environment, readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
+import type { QueueProgram } from './queue-program.ts';
+
+/** Starts a submission by QMQP in this process. */
+export function openOwnQueueProgram({ home, env }: { home: string; env: Environment }): QueueProgram {
+  const servers = readQmqpServers({ home, env });
+  let message: Uint8Array[] = [];
+  return {
+    write(bytes) {
+      if (!('exit' in servers)) message.push(copyBytes(bytes));
+      return undefined;
+    },
+    async finish(envelope) {
+      const exit = await submitByQmqp({ servers, message, envelope });
+      return { exit, writeFailed: false, pid: process.pid };
+    },
+    async abort() {
+      message = [];
+    },
+  };
+}

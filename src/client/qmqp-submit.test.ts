@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { type FakeServer, type ServerStep, startFakeServer } from '../../test/support/fake-qmqp-server.ts';
+import { bytesOf } from '../core/bytes/bytes.ts';
+import { ManualClock } from '../host/manual-clock.ts';
+import { readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
+
+const ACCEPTS: ServerStep[] = [['read_all'], ['send', '2:Kk,'], ['close']];
+const SMALL = [bytesOf('Subject: x\n\nbody\n')];
+/** More than any socket buffer takes. */
+const BIG = [new Uint8Array(40_000_000)];
+const ENVELOPE = bytesOf('Fa@b\0Tc@d\0\0');
+
+const running: FakeServer[] = [];
+after(() => Promise.all(running.map((server) => server.stop())));
+
+async function start(steps: ServerStep[]): Promise<FakeServer> {
+  const server = await startFakeServer('127.0.0.1', 0, steps);
+  running.push(server);
+  return server;
+}
+
+/** A port of this host on which nobody listens. */
+async function freePort(): Promise<number> {
+  const server = await startFakeServer('127.0.0.1', 0, []);
+  await server.stop();
+  return server.port;
+}
+
+function submit(ports: number[], message = SMALL, clock = new ManualClock()): Promise<number> {
+  const servers = ports.map((port) => ({ host: '127.0.0.1', port }));
+  return submitByQmqp({ servers: { servers }, message, envelope: ENVELOPE, clock });
+}
+
+test('submitByQmqp() sends the request and takes the answer', async () => {
+  for (const [letter, exit] of [
+    ['K', 0],
+    ['Z', 71],
+    ['D', 31],
+  ] as const) {
+    const server = await start([['read_all'], ['send', `2:${letter}x,`], ['close']]);
+    assert.equal(await submit([server.port]), exit);
+    assert.equal(server.received.join(), '33:17:Subject: x\n\nbody\n,3:a@b,3:c@d,,');
+  }
+});
+
+test('submitByQmqp() sends a big message unchanged to a slow reader', async () => {
+  const server = await start([['read_slow', 500_000], ['send', '2:Kk,'], ['close']]);
+  const message = Array.from({ length: 7 }, (_, i) => new Uint8Array(1_000_003).fill(i));
+  assert.equal(await submit([server.port], message), 0);
+  const wanted = Buffer.concat([bytesOf('7000042:7000021:'), ...message, bytesOf(',3:a@b,3:c@d,,')]);
+  assert.ok(server.received[0]?.equals(wanted));
+});
+
+test('submitByQmqp() tries the next server when a connection is refused', async () => {
+  const second = await start(ACCEPTS);
+  assert.equal(await submit([await freePort(), second.port]), 0);
+});
+
+test('submitByQmqp() says 73 when all connections are refused, 55 when there is no server', async () => {
+  const port = await freePort();
+  assert.equal(await submit([port, port]), 73);
+  assert.equal(await submit([]), 55);
+});
+
+test('submitByQmqp() does not try another server after an answer or its absence', async () => {
+  const second = await start(ACCEPTS);
+  for (const [steps, exit] of [
+    [[['read_all'], ['send', '2:Zx,'], ['close']], 71],
+    [[['read_all'], ['send', '2:Dx,'], ['close']], 31],
+    [[['read_all'], ['close']], 74],
+    [[['read_all'], ['reset']], 74],
+    [[['read_all'], ['send', 'K'], ['close']], 74],
+    [[['read_all'], ['send', '3:Kk'], ['close']], 74],
+  ] satisfies [ServerStep[], number][]) {
+    const first = await start(steps);
+    assert.equal(await submit([first.port, second.port]), exit);
+  }
+  assert.equal(second.received.length, 0);
+});
+
+test('submitByQmqp() tries the next server after a cut before the last byte was written', async () => {
+  const first = await start([['read', 100_000], ['reset']]);
+  const second = await start(ACCEPTS);
+  assert.equal(await submit([first.port, second.port], BIG), 0);
+  assert.equal(first.received.length, 1);
+  assert.equal(await submit([first.port, first.port], BIG), 74);
+});
+
+test('submitByQmqp() gives up connecting after 10 seconds and tries the next server', async () => {
+  const hole = await start([['blackhole']]);
+  const second = await start(ACCEPTS);
+  for (const [ports, exit] of [
+    [[hole.port, second.port], 0],
+    [[hole.port], 72],
+    [[hole.port, await freePort()], 73],
+  ] satisfies [number[], number][]) {
+    const clock = new ManualClock();
+    const result = submit(ports, SMALL, clock);
+    clock.advance(9_999);
+    await new Promise(setImmediate);
+    assert.equal(clock.nextTimerMs(), clock.nowMs() + 1);
+    clock.advance(1);
+    assert.equal(await result, exit);
+  }
+});
+
+test('submitByQmqp() says 72 when the last of several attempts times out', async () => {
+  const hole = await start([['blackhole']]);
+  const clock = new ManualClock();
+  let exit: number | undefined;
+  void submit([await freePort(), hole.port], SMALL, clock).then((code) => {
+    exit = code;
+  });
+  while (exit === undefined) {
+    await new Promise(setImmediate);
+    clock.advance(100);
+  }
+  assert.equal(exit, 72);
+});
+
+test('submitByQmqp() waits 60 seconds for each piece of the answer', async () => {
+  const server = await start([['read_all'], ['send', '5:K'], ['hang']]);
+  const clock = new ManualClock();
+  const result = submit([server.port, server.port], SMALL, clock);
+  await server.requestRead;
+  while (clock.nextTimerMs() !== clock.nowMs() + 60_000) await new Promise(setImmediate);
+  clock.advance(59_999);
+  assert.equal(server.received.length, 1);
+  clock.advance(1);
+  assert.equal(await result, 74);
+  assert.equal(server.received.length, 1);
+});
+
+test('submitByQmqp() gives up a server that does not read for 60 seconds and tries the next', async () => {
+  const first = await start([['hang_noread']]);
+  const second = await start(ACCEPTS);
+  const clock = new ManualClock();
+  const result = submit([first.port, second.port], BIG, clock);
+  await first.connected;
+  while (clock.nextTimerMs() !== clock.nowMs() + 60_000) await new Promise(setImmediate);
+  clock.advance(60_000);
+  assert.equal(await result, 0);
+});
+
+test('submitByQmqp() refuses a bad envelope before it looks for a server', async () => {
+  const envelope = bytesOf('Fa@b\0Tc@d\0');
+  assert.equal(await submitByQmqp({ servers: { servers: [] }, message: SMALL, envelope }), 91);
+  assert.equal(await submitByQmqp({ servers: { exit: 55 }, message: SMALL, envelope }), 55);
+});
+
+test('readQmqpServers() tells a home that cannot be entered from trouble with its files', () => {
+  const home = mkdtempSync(join(tmpdir(), 'qmqp-submit-'));
+  try {
+    assert.deepEqual(readQmqpServers({ home: `${home}/nothing`, env: {} }), { exit: 61 });
+    assert.deepEqual(readQmqpServers({ home, env: {} }), { exit: 55 });
+    mkdirSync(`${home}/control`);
+    assert.deepEqual(readQmqpServers({ home, env: {} }), { exit: 55 });
+    writeFileSync(`${home}/control/qmqpservers`, '# none\n');
+    assert.deepEqual(readQmqpServers({ home, env: {} }), { servers: [] });
+    writeFileSync(`${home}/control/qmqpservers`, '10.0.0.1\nx\n10.0.0.2\n');
+    const file = [
+      { host: '10.0.0.1', port: 628 },
+      { host: '10.0.0.2', port: 628 },
+    ];
+    assert.deepEqual(readQmqpServers({ home, env: { QMQPSERVERS: '' } }), { servers: file });
+    const env = { QMQPSERVERS: 'qmqp://[::1]:26, 10.0.0.2' };
+    assert.deepEqual(readQmqpServers({ home, env }), { servers: [{ host: '::1', port: 26 }, file[1]] });
+    mkdirSync(`${home}/control/me`);
+    assert.deepEqual(readQmqpServers({ home, env }), { exit: 55 });
+  } finally {
+    rmSync(home, { recursive: true });
+  }
+});
