@@ -115,14 +115,14 @@ function letterOf(code: number): 'D' | 'Z' {
   return code >= 500 ? 'D' : 'Z';
 }
 
-/** `text.` and the reply with its codes: no CR, `?` for NUL, at most 5000 bytes, LF at the end. */
+/** `text.` and the reply with its codes: no CR, `?` for NUL, LF at the end; cut after 5000 bytes. */
 function withReply(text: string, reply: string): string {
+  if (reply === '') return `${text}.\n`;
+  const whole = reply.charAt(reply.length - 1) === '\n' ? reply : `${reply}\n`;
   let shown = '';
-  for (let i = 0; i < reply.length && shown.length < REPLY_BYTES_MAX; i++) {
-    const character = reply.charAt(i);
+  for (let i = 0; i < whole.length && shown.length < REPLY_BYTES_MAX; i++) {
+    const character = whole.charAt(i);
     if (character !== '\r') shown += character === '\0' ? '?' : character;
   }
-  if (shown === '') return `${text}.\n`;
-  const end = shown.charAt(shown.length - 1) === '\n' ? '' : '\n';
-  return `${text}.\nRemote host said: ${shown}${end}`;
+  return `${text}.\nRemote host said: ${shown}`;
 }

@@ -1,0 +1,135 @@
+// One attempt at one channel of one message: splits the recipients into units that are delivered independently, collects
+// their verdicts and brings them to the queue. The last settlement, and only that, names the time of the next attempt.
+
+import type { DomainMap } from '../core/format/domain-map.ts';
+import type { Outcome } from '../core/policy/outcome.ts';
+import { isDying, nextAttemptMs } from '../core/policy/retry-schedule.ts';
+import { type Destination, findDestination } from '../core/policy/route.ts';
+import { expandVerp, isVerp } from '../core/policy/verp.ts';
+import type { Job, Queue, Settled, Verdict } from '../queue/queue.ts';
+
+/** Recipients that one transaction may have (RFC 5321 section 4.5.3.1.8 lets every server take so many). */
+const RECIPIENTS_MAX = 100;
+const EXPIRED = "I'm not going to try again; this message has been in the queue too long.\n";
+
+/** A recipient of a job. */
+export type JobRecipient = Job['recipients'][number];
+
+/** What is delivered at once: one local recipient, or recipients of one destination. */
+export interface Unit {
+  readonly attempt: Attempt;
+  /** Undefined for local recipients, and for remote ones without a domain. */
+  readonly destination: Destination | undefined;
+  readonly sender: Uint8Array;
+  readonly recipients: readonly JobRecipient[];
+}
+
+/** An outcome after the message's age was considered. */
+export interface Judged {
+  readonly kind: 'success' | 'deferral' | 'failure';
+  readonly text: string;
+}
+
+/** A job under way. */
+export class Attempt {
+  readonly job: Job;
+  readonly #queue: Queue;
+  readonly #startMs: number;
+  readonly #dying: boolean;
+  #message: Promise<Uint8Array> | undefined;
+  #verdicts: Verdict[] = [];
+  /** Units that have not been judged yet. */
+  unitsLeft = 0;
+  /** Whether a settlement is being written. */
+  settling = false;
+
+  /** @param startMs now; the schedule counts from here, however long the attempt takes */
+  constructor(job: Job, queue: Queue, startMs: number, lifetimeSeconds: number) {
+    this.job = job;
+    this.#queue = queue;
+    this.#startMs = startMs;
+    this.#dying = isDying(job.birthMs, startMs, lifetimeSeconds);
+  }
+
+  /** The job's units; remote recipients of one destination share one as far as they have the same sender. */
+  split(smtproutes: DomainMap): Unit[] {
+    const { channel, recipients, sender } = this.job;
+    const units =
+      channel === 'local' ? this.#splitLocal() : this.#splitRemote(smtproutes, recipients, sender);
+    this.unitsLeft = units.length;
+    return units;
+  }
+
+  #splitLocal(): Unit[] {
+    const { recipients, sender } = this.job;
+    return recipients.map((recipient) => ({
+      attempt: this,
+      destination: undefined,
+      sender: expandVerp(sender, recipient.address),
+      recipients: [recipient],
+    }));
+  }
+
+  #splitRemote(smtproutes: DomainMap, recipients: readonly JobRecipient[], sender: Uint8Array): Unit[] {
+    const units: Unit[] = [];
+    const open = new Map<string, JobRecipient[]>();
+    const alone = isVerp(sender);
+    for (const recipient of recipients) {
+      const destination = findDestination(recipient.address, smtproutes);
+      const key = destination?.key ?? '';
+      const group = alone ? undefined : open.get(key);
+      if (group !== undefined && group.length < RECIPIENTS_MAX) {
+        group.push(recipient);
+        continue;
+      }
+      const fresh = [recipient];
+      open.set(key, fresh);
+      units.push({
+        attempt: this,
+        destination,
+        sender: expandVerp(sender, recipient.address),
+        recipients: fresh,
+      });
+    }
+    return units;
+  }
+
+  /** The message's bytes, read once for all units. @throws SystemError */
+  message(): Promise<Uint8Array> {
+    this.#message ??= this.#queue.read(this.job.id);
+    return this.#message;
+  }
+
+  /** Takes the outcome of one recipient; a deferral of a message that is too old is a failure. */
+  judge(recipient: JobRecipient, outcome: Outcome): Judged {
+    const { index } = recipient;
+    if (outcome.letter === 'K') {
+      this.#verdicts.push({ index, state: 'done' });
+      return { kind: 'success', text: outcome.text };
+    }
+    if (outcome.letter === 'Z' && !this.#dying) return { kind: 'deferral', text: outcome.text };
+    const report = outcome.letter === 'Z' ? outcome.text + EXPIRED : outcome.text;
+    this.#verdicts.push({ index, state: 'failed', report });
+    return { kind: 'failure', text: report };
+  }
+
+  /** Whether there is something to settle: verdicts, or the end of the attempt. */
+  get hasNews(): boolean {
+    return this.unitsLeft === 0 || this.#verdicts.length > 0;
+  }
+
+  /** Brings what was judged so far to the queue; after a failure the same is settled at the next call. */
+  async settle(): Promise<Settled & { readonly over: boolean }> {
+    const over = this.unitsLeft === 0;
+    const verdicts = this.#verdicts;
+    this.#verdicts = [];
+    const { birthMs, channel } = this.job;
+    const next = over ? nextAttemptMs(birthMs, this.#startMs, channel) : undefined;
+    try {
+      return { ...(await this.#queue.settle(this.job, verdicts, next)), over };
+    } catch (error) {
+      this.#verdicts = [...verdicts, ...this.#verdicts];
+      throw error;
+    }
+  }
+}
