@@ -34,12 +34,16 @@ function findHome(ownBin: string): string {
 }
 
 /**
- * Whether the file at `path` is one of our own programs, by the name of what it really is: `qmail-inject` when
- * HOME/bin/qmail-inject links to our launcher. Undefined when it is somebody else's, or nothing.
+ * Whether the file at `path` (HOME/bin/NAME) is one of our own programs, by the name of what it really is: `qmail-qmqpc`
+ * when HOME/bin/qmail-queue links to our launcher of that name. A home without a `bin` folder has the programs that stand
+ * beside the one that runs. Undefined when it is somebody else's, or nothing.
  */
 export function ownProgramAt(path: string, ownBin: string): string | undefined {
   const real = realPath(path);
-  return dirname(real) === ownBin ? basename(real) : undefined;
+  if (dirname(real) === ownBin) return basename(real);
+  if (existsSync(dirname(path))) return undefined;
+  const beside = `${ownBin}/${basename(path)}`;
+  return existsSync(beside) ? basename(realPath(beside)) : undefined;
 }
 
 function realPath(path: string): string {

@@ -1,0 +1,60 @@
+// `mini-qmail hub`: runs the hub until TERM or INT.
+
+import { SYSTEM_CLOCK } from '../host/clock.ts';
+import { openStderrLog } from '../host/stderr-log.ts';
+import { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
+import { Hub } from './hub.ts';
+
+/** Exit codes as of all our programs: the caller is wrong, or the environment. */
+const EXIT_USAGE = 100;
+const EXIT_TEMPORARY = 111;
+
+/** Runs a hub; prints a line `qmqp HOST:PORT` on standard output once it accepts. Ends the process. */
+export async function runHubCommand(options: { home: string; qmqp: string }): Promise<void> {
+  const qmqp = parseHostPort(options.qmqp);
+  if (qmqp === undefined) {
+    process.stderr.write(`mini-qmail hub: fatal: --qmqp "${options.qmqp}" is not HOST:PORT\n`);
+    process.exit(EXIT_USAGE);
+  }
+  await runUntilSignal(options.home, qmqp, (hub) => {
+    process.stdout.write(`qmqp ${formatHostPort(hub.qmqp)}\n`);
+  });
+}
+
+/** Starts a hub, tells when it runs, and stops it at the first TERM or INT; a second one ends the process at once. */
+export async function runUntilSignal(
+  home: string,
+  qmqp: HostPort,
+  onStarted: (hub: Hub) => void,
+): Promise<void> {
+  const { log, flush } = openStderrLog();
+  let hub: Hub;
+  try {
+    hub = await Hub.start({ home, qmqp, clock: SYSTEM_CLOCK, log });
+  } catch (error) {
+    flush();
+    process.stderr.write(
+      `mini-qmail hub: fatal: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    process.exit(EXIT_TEMPORARY);
+  }
+  log.write('hub.started', { home, qmqp: formatHostPort(hub.qmqp) });
+  onStarted(hub);
+  const signal = await nextSignal();
+  log.write('hub.stopping', { signal });
+  void nextSignal().then(() => process.exit(EXIT_TEMPORARY));
+  await hub.stop();
+  log.write('hub.stopped', { ...hub.stats() });
+  flush();
+  process.exit(0);
+}
+
+function nextSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    const listen = (signal: NodeJS.Signals) => {
+      for (const name of ['SIGTERM', 'SIGINT'] as const) process.off(name, listen);
+      resolve(signal);
+    };
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, listen);
+  });
+}

@@ -1,0 +1,156 @@
+// The central server in one process: queue, delivery, listeners and the administrator's socket, started and stopped in
+// the order that loses nothing.
+
+import type { Server } from 'node:http';
+import { hostname } from 'node:os';
+import { textOf } from '../core/bytes/bytes.ts';
+import { classifyRecipient } from '../core/policy/recipient.ts';
+import { createBounceSubmitter } from '../delivery/bouncer.ts';
+import { createDelivery, type Delivery } from '../delivery/delivery.ts';
+import { type DeliveryControls, readDeliveryControls } from '../delivery/delivery-controls.ts';
+import { MaildirTransport } from '../delivery/maildir.ts';
+import { SmtpTransport } from '../delivery/remote-smtp.ts';
+import type { Clock } from '../host/clock.ts';
+import { readControlLine, readControlNumber } from '../host/control.ts';
+import { NODE_FILES } from '../host/files.ts';
+import type { Log } from '../host/log.ts';
+import { EmbeddedQueue } from '../queue/embedded-queue.ts';
+import type { QueueStats, Recipient } from '../queue/queue.ts';
+import { openWorkerIndex } from '../queue/worker-index.ts';
+import { openAdminSocket } from './admin-socket.ts';
+import { readAllowedClients } from './allowed-clients.ts';
+import type { HostPort } from './host-port.ts';
+import { QmqpListener } from './qmqp-listener.ts';
+
+/** How a hub is run. */
+export interface HubOptions {
+  /** Its installation: control files, queue and mailboxes are below. Absolute. */
+  readonly home: string;
+  /** Where to take QMQP. */
+  readonly qmqp: HostPort;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called when the first bytes of a request are there. */
+  readonly onRequest?: () => void;
+}
+
+const MESSAGE_SIZE_MAX = 100 << 20;
+const RECIPIENT_COUNT_MAX = 200_000;
+const ADDRESS_BYTES_MAX = 16 << 20;
+const CONNECTION_COUNT_MAX = 20_000;
+const IDLE_MS = 300_000;
+const STOP_GRACE_MS = 8_000;
+
+/** A running hub. */
+export class Hub {
+  /** Where QMQP is taken, the port that was picked included. */
+  readonly qmqp: HostPort;
+  readonly #queue: EmbeddedQueue;
+  readonly #delivery: Delivery;
+  readonly #listener: QmqpListener;
+  readonly #admin: Server | undefined;
+
+  private constructor(parts: {
+    qmqp: HostPort;
+    queue: EmbeddedQueue;
+    delivery: Delivery;
+    listener: QmqpListener;
+    admin: Server | undefined;
+  }) {
+    this.qmqp = parts.qmqp;
+    this.#queue = parts.queue;
+    this.#delivery = parts.delivery;
+    this.#listener = parts.listener;
+    this.#admin = parts.admin;
+  }
+
+  /**
+   * Starts everything; when it resolves, mail is accepted and delivered.
+   * @throws Error or SystemError that names what is in the way; nothing stays behind then
+   */
+  static async start({ home, qmqp, clock, log, onRequest }: HubOptions): Promise<Hub> {
+    const me = readControlLine(home, 'me');
+    if (me === undefined) throw new Error(`Cannot run a hub in ${home}: control/me is missing`);
+    const mayConnect = readAllowedClients(home);
+    const messageSizeMax = readControlNumber(home, 'databytes', MESSAGE_SIZE_MAX) || undefined;
+    const controls = readDeliveryControls(home);
+    const folder = `${home}/queue`;
+    const queue = await EmbeddedQueue.open({
+      folder,
+      files: NODE_FILES,
+      index: openWorkerIndex(`${folder}/index.sqlite`),
+      clock,
+      log,
+    });
+    const delivery = createHubDelivery({ home, clock, log, queue, controls });
+    const listener = new QmqpListener({
+      queue,
+      classify: (address): Recipient => classifyRecipient(address, controls),
+      mayConnect,
+      me: textOf(me),
+      limits: { messageSizeMax, recipientCountMax: RECIPIENT_COUNT_MAX, addressBytesMax: ADDRESS_BYTES_MAX },
+      connectionCountMax: CONNECTION_COUNT_MAX,
+      idleMs: IDLE_MS,
+      clock,
+      log,
+      onRequest,
+    });
+    try {
+      const bound = await listener.listen(qmqp);
+      const admin = await openAdmin(home, queue, log);
+      await delivery.start();
+      return new Hub({ qmqp: bound, queue, delivery, listener, admin });
+    } catch (error) {
+      await listener.close(0).catch(() => undefined);
+      await queue.close();
+      throw error;
+    }
+  }
+
+  stats(): QueueStats {
+    return this.#queue.stats();
+  }
+
+  /** Accepts nothing more, lets sessions and deliveries under way end, closes the queue. */
+  async stop(): Promise<void> {
+    this.#admin?.close();
+    this.#admin?.closeAllConnections();
+    await this.#listener.close(STOP_GRACE_MS);
+    await this.#delivery.stop();
+    await this.#queue.close();
+  }
+}
+
+function createHubDelivery(parts: {
+  home: string;
+  clock: Clock;
+  log: Log;
+  queue: EmbeddedQueue;
+  controls: DeliveryControls;
+}): Delivery {
+  const { home, clock, log, queue, controls } = parts;
+  return createDelivery({
+    queue,
+    clock,
+    log,
+    policy: controls,
+    local: new MaildirTransport({ home, clock, host: hostname() }),
+    transport: new SmtpTransport({
+      heloName: controls.helohost,
+      timeoutConnectMs: controls.timeoutconnect * 1000,
+      timeoutRemoteMs: controls.timeoutremote * 1000,
+      clock,
+    }),
+    submitBounce: createBounceSubmitter(queue, clock, controls),
+  });
+}
+
+/** A hub without its command line still carries mail. */
+async function openAdmin(home: string, queue: EmbeddedQueue, log: Log): Promise<Server | undefined> {
+  try {
+    return await openAdminSocket(home, queue);
+  } catch (error) {
+    log.write('admin.trouble', { reason: String(error) });
+    return undefined;
+  }
+}

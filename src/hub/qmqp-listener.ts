@@ -1,0 +1,271 @@
+// The hub's QMQP listener: the same session as qmail-qmqpd, in front of the durable queue, many at a time in one
+// process. A reply of K is written only when the queue's commit has resolved. Knows no protocol: the session does.
+
+import { createServer, type Server, type Socket } from 'node:net';
+import { receivedByQmqp } from '../core/format/received.ts';
+import { formatDate } from '../core/message/date.ts';
+import type { Outcome } from '../core/policy/outcome.ts';
+import {
+  QMQP_SESSION_MS,
+  type QmqpServerLimits,
+  QmqpServerSession,
+} from '../core/protocol/qmqp/server-session.ts';
+import type { Clock } from '../host/clock.ts';
+import type { Log } from '../host/log.ts';
+import type { Intake, MessageId, Queue, Recipient } from '../queue/queue.ts';
+import type { HostPort } from './host-port.ts';
+
+/** What a listener works with. */
+export interface QmqpListenerOptions {
+  readonly queue: Pick<Queue, 'begin'>;
+  /** Puts a recipient of the request into its channel. */
+  readonly classify: (address: Uint8Array) => Recipient;
+  /** Whether the host of that address may use the hub; whoever may can send anything anywhere. */
+  readonly mayConnect: (address: string) => boolean;
+  /** Name of this host for the Received field. */
+  readonly me: string;
+  readonly limits: QmqpServerLimits;
+  /** Sessions at a time; further connections wait in the kernel. */
+  readonly connectionCountMax: number;
+  /** A session that neither sends nor takes a byte for so long is ended. */
+  readonly idleMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called when the first bytes of a request are there. */
+  readonly onRequest?: (() => void) | undefined;
+}
+
+const BACKLOG = 1024;
+
+/** See the head of this file. */
+export class QmqpListener {
+  readonly #options: QmqpListenerOptions;
+  readonly #server: Server;
+  readonly #sessions = new Set<QmqpConnection>();
+  #callOffSweep: (() => void) | undefined;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(options: QmqpListenerOptions) {
+    this.#options = options;
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#server.maxConnections = options.connectionCountMax;
+  }
+
+  /** Begins to accept. @returns the address in use (a port of 0 picks one) @throws when the address cannot be bound */
+  listen({ host, port }: HostPort): Promise<HostPort> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
+        this.#server.off('error', reject);
+        this.#server.on('error', (error) =>
+          this.#options.log.write('qmqp.listener-trouble', { reason: error.message }),
+        );
+        this.#sweepLater();
+        const bound = this.#server.address();
+        resolve(typeof bound === 'object' && bound !== null ? { host, port: bound.port } : { host, port });
+      });
+    });
+  }
+
+  /** Accepts nothing more, waits for sessions under way for at most `graceMs`, ends the rest. */
+  async close(graceMs: number): Promise<void> {
+    this.#callOffSweep?.();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const drained = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+      if (this.#sessions.size === 0) resolve();
+    });
+    const callOff = this.#options.clock.after(graceMs, () => {
+      for (const session of this.#sessions) session.end('hub is stopping');
+    });
+    // A client that has sent nothing yet can be sent away at once; it will try again.
+    for (const session of this.#sessions) if (!session.hasBegun) session.end('hub is stopping');
+    await drained;
+    callOff();
+    await closed;
+  }
+
+  #accept(socket: Socket): void {
+    const address = socket.remoteAddress;
+    if (address === undefined || !this.#options.mayConnect(address)) {
+      this.#options.log.write('qmqp.refused', {
+        ip: address ?? 'unknown',
+        reason: 'not in control/qmqpclients',
+      });
+      socket.destroy();
+      return;
+    }
+    const session = new QmqpConnection(socket, address, this.#options, () => {
+      this.#sessions.delete(session);
+      if (this.#sessions.size === 0) this.#onEmpty?.();
+    });
+    this.#sessions.add(session);
+  }
+
+  /** Ends sessions that have lasted an hour, as qmail-qmqpd does. */
+  #sweepLater(): void {
+    this.#callOffSweep = this.#options.clock.after(60_000, () => {
+      const before = this.#options.clock.nowMs() - QMQP_SESSION_MS;
+      for (const session of this.#sessions) if (session.startMs < before) session.end('timeout');
+      this.#sweepLater();
+    });
+  }
+}
+
+/** One connection: its socket, session and intake. */
+class QmqpConnection {
+  readonly startMs: number;
+  readonly #socket: Socket;
+  readonly #ip: string;
+  readonly #options: QmqpListenerOptions;
+  readonly #session: QmqpServerSession;
+  #intake: Intake | undefined;
+  #sender: Uint8Array = new Uint8Array(0);
+  readonly #recipients: Recipient[] = [];
+  #size = 0;
+  /** Waiting for the queue: events stay in the session. */
+  #isBusy = false;
+  hasBegun = false;
+
+  constructor(socket: Socket, ip: string, options: QmqpListenerOptions, onClose: () => void) {
+    this.#socket = socket;
+    this.#ip = ip.startsWith('::ffff:') ? ip.slice(7) : ip;
+    this.#options = options;
+    this.#session = new QmqpServerSession(options.limits);
+    this.startMs = options.clock.nowMs();
+    socket.setTimeout(options.idleMs, () => this.end('timeout'));
+    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+    socket.on('end', () => {
+      this.#session.receiveEnd();
+      if (!this.#isBusy) this.#advance();
+    });
+    // A reset tells no more than the close that follows it.
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.#abort();
+      onClose();
+    });
+  }
+
+  /** Ends the session without a reply. */
+  end(reason: string): void {
+    if (this.hasBegun)
+      this.#options.log.write('qmqp.lost', {
+        ip: this.#ip,
+        reason: `${reason} while ${this.#session.where}`,
+      });
+    this.#abort();
+    this.#socket.destroy();
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (!this.hasBegun) this.#options.onRequest?.();
+    this.hasBegun = true;
+    this.#session.receive(bytes);
+    if (!this.#isBusy) this.#advance();
+  }
+
+  #advance(): void {
+    for (;;) {
+      const event = this.#session.next();
+      if (event === 'need-input' || event === 'need-decision' || event === 'closed') return;
+      switch (event.type) {
+        case 'message-start':
+          this.#intake = this.#options.queue.begin();
+          void this.#intake.write(this.#received());
+          this.#size = event.size;
+          break;
+        case 'data':
+          if (this.#write(event.bytes)) return;
+          break;
+        case 'message-end':
+          break;
+        case 'sender':
+          this.#sender = event.address;
+          break;
+        case 'recipient':
+          this.#recipients.push(this.#options.classify(event.address));
+          break;
+        case 'request-end':
+          this.#decide(event.refused);
+          return;
+        case 'violation':
+          this.end(event.code);
+          return;
+      }
+    }
+  }
+
+  /** @returns whether the rest has to wait */
+  #write(bytes: Uint8Array): boolean {
+    const written = this.#intake!.write(bytes);
+    if (written === undefined) return false;
+    this.#isBusy = true;
+    this.#socket.pause();
+    void written.then(() => {
+      this.#isBusy = false;
+      if (this.#socket.destroyed) return;
+      this.#advance();
+      if (!this.#isBusy) this.#socket.resume();
+    });
+    return true;
+  }
+
+  #decide(isRefused: boolean): void {
+    const intake = this.#intake;
+    this.#isBusy = true;
+    if (isRefused || intake === undefined) {
+      this.#abort();
+      this.#reply(this.#session.refusal ?? { letter: 'Z', text: 'qq internal bug (#4.3.0)' });
+      return;
+    }
+    this.#intake = undefined;
+    intake.commit({ sender: this.#sender, recipients: this.#recipients }).then(
+      (id) => this.#accepted(id),
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
+  #accepted(id: MessageId): void {
+    const { log, clock } = this.#options;
+    log.write('accepted', {
+      id,
+      ip: this.#ip,
+      sender: this.#sender,
+      recipients: this.#recipients.length,
+      bytes: this.#size,
+    });
+    this.#reply({ letter: 'K', text: `ok ${Math.floor(clock.nowMs() / 1000)} qp ${id}` });
+  }
+
+  #failed(error: unknown): void {
+    this.#options.log.write('queue.trouble', { ip: this.#ip, sender: this.#sender, reason: String(error) });
+    this.#reply({ letter: 'Z', text: 'qq write error or disk full (#4.3.0)' });
+  }
+
+  #reply(outcome: Outcome): void {
+    if (outcome.letter !== 'K')
+      this.#options.log.write('refused', {
+        ip: this.#ip,
+        sender: this.#sender,
+        reply: outcome.letter + outcome.text,
+      });
+    this.#session.decide(outcome);
+    for (const bytes of this.#session.takeOutput()) this.#socket.write(bytes);
+    this.#socket.end();
+  }
+
+  #received(): Uint8Array {
+    return receivedByQmqp({
+      remoteHost: 'unknown',
+      remoteIp: this.#ip,
+      local: this.#options.me,
+      dateText: formatDate(this.#options.clock.nowMs()),
+    });
+  }
+
+  #abort(): void {
+    this.#intake?.abort();
+    this.#intake = undefined;
+  }
+}

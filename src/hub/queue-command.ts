@@ -1,0 +1,58 @@
+// `mini-qmail queue ls`: asks the running hub, or reads the queue itself when none runs.
+
+import { existsSync } from 'node:fs';
+import { SYSTEM_CLOCK } from '../host/clock.ts';
+import { NODE_FILES } from '../host/files.ts';
+import { EmbeddedQueue } from '../queue/embedded-queue.ts';
+import { openDirectIndex } from '../queue/worker-index.ts';
+import { askForQueue } from './admin-socket.ts';
+import { type QueuedMessageJson, toJsonLine } from './queued-message-json.ts';
+
+const SILENT = { write: () => undefined };
+
+/** Prints what is queued, as lines for people or as JSON lines. @returns the exit code */
+export async function runQueueLs({ home, json }: { home: string; json: boolean }): Promise<number> {
+  const print = json
+    ? (line: string) => process.stdout.write(line)
+    : (line: string) => process.stdout.write(forPeople(JSON.parse(line)));
+  let rest = '';
+  const take = (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) print(`${line}\n`);
+  };
+  try {
+    if (!(await askForQueue(home, take))) await readQueue(home, take);
+    return 0;
+  } catch (error) {
+    process.stderr.write(
+      `mini-qmail queue ls: fatal: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    return 111;
+  }
+}
+
+async function readQueue(home: string, take: (line: string) => void): Promise<void> {
+  const folder = `${home}/queue`;
+  if (!existsSync(folder))
+    throw new Error(`Cannot read the queue of ${home}: there is no folder queue in it`);
+  const index = openDirectIndex(`${folder}/index.sqlite`);
+  const queue = await EmbeddedQueue.open({
+    folder,
+    files: NODE_FILES,
+    index,
+    clock: SYSTEM_CLOCK,
+    log: SILENT,
+  });
+  for await (const message of queue.list()) take(toJsonLine(message));
+  await queue.close();
+}
+
+function forPeople(message: QueuedMessageJson): string {
+  const head = `${message.accepted}  #${message.id}  ${message.bytes}  <${message.sender}>\n`;
+  const rows = message.recipients.map(({ address, channel, state }) => {
+    const next = state === 'todo' ? `next ${message.nextAttempt[channel] ?? 'attempt under way'}` : state;
+    return `  ${channel}\t${address}\t${next}\n`;
+  });
+  return head + rows.join('');
+}

@@ -1,0 +1,81 @@
+// mini-qmail: the administrator's command. Subcommands load when they run.
+
+import { dirname, join, resolve } from 'node:path';
+import { defineCommand, runMain } from 'citty';
+import { readInvocation } from '../host/invocation.ts';
+
+const VERSION = '0.1.0';
+
+const invocation = readInvocation();
+
+const homeArg = { type: 'string', description: 'folder of the installation', valueHint: 'DIR' } as const;
+
+const hub = defineCommand({
+  meta: { name: 'hub', description: 'run the central server' },
+  args: {
+    home: homeArg,
+    qmqp: {
+      type: 'string',
+      description: 'where to take QMQP; port 0 picks one',
+      valueHint: 'HOST:PORT',
+      default: '127.0.0.1:628',
+    },
+  },
+  async run({ args }) {
+    const { runHubCommand } = await import('../hub/hub-command.ts');
+    await runHubCommand({ home: homeOf(args.home), qmqp: args.qmqp });
+  },
+});
+
+const start = defineCommand({
+  meta: { name: 'start', description: 'run a hub on this machine, ready to try' },
+  args: { home: { ...homeArg, description: 'folder for its state (default: var beside bin)' } },
+  async run({ args }) {
+    const { runStart } = await import('../hub/start-command.ts');
+    await runStart({
+      home: resolve(args.home ?? join(dirname(invocation.ownBin), 'var')),
+      sendmail: join(invocation.ownBin, 'sendmail'),
+      version: VERSION,
+    });
+  },
+});
+
+const demo = defineCommand({
+  meta: {
+    name: 'demo',
+    description: 'send one message through sendmail, hub and mailbox, and show each step',
+  },
+  async run() {
+    const { runDemo } = await import('../hub/demo-command.ts');
+    process.exitCode = await runDemo({ sendmail: join(invocation.ownBin, 'sendmail') });
+  },
+});
+
+const queueLs = defineCommand({
+  meta: { name: 'ls', description: 'list what is queued' },
+  args: { home: homeArg, json: { type: 'boolean', description: 'one JSON object per line and message' } },
+  async run({ args }) {
+    const { runQueueLs } = await import('../hub/queue-command.ts');
+    process.exitCode = await runQueueLs({ home: homeOf(args.home), json: args.json === true });
+  },
+});
+
+const queue = defineCommand({
+  meta: { name: 'queue', description: 'look at the queue' },
+  subCommands: { ls: queueLs },
+});
+
+const main = defineCommand({
+  meta: {
+    name: 'mini-qmail',
+    version: VERSION,
+    description: 'mail for machines that should not run a mail server',
+  },
+  subCommands: { hub, queue, start, demo },
+});
+
+function homeOf(given: string | undefined): string {
+  return given === undefined ? invocation.home : resolve(given);
+}
+
+await runMain(main, { rawArgs: [...invocation.args] });
