@@ -1,0 +1,63 @@
+// Programs of other people that interoperability tests talk to. Where one is not installed its tests are skipped and
+// say so, unless MINI_QMAIL_REQUIRE_PEERS=1 asks that they fail.
+
+import { accessSync, constants } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+
+const SYSTEM_FOLDERS = ['/usr/sbin', '/usr/lib/postfix/sbin', '/usr/local/bin'];
+
+/** Path of a program, or undefined if it is not installed. */
+export function findPeer(name: string): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...SYSTEM_FOLDERS];
+  return folders.map((folder) => join(folder, name)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Why a test that needs these programs is skipped, or false. @throws Error where skipping is not wanted */
+export function missingPeers(...names: string[]): string | false {
+  return skipUnless(
+    names.filter((name) => findPeer(name) === undefined).map((name) => `${name} is not installed`),
+  );
+}
+
+/** Why a test is skipped: the obstacles, or false if there are none. @throws Error where skipping is not wanted */
+export function skipUnless(obstacles: readonly string[]): string | false {
+  if (obstacles.length === 0) return false;
+  const reason = obstacles.join('; ');
+  if (process.env['MINI_QMAIL_REQUIRE_PEERS'] === '1') throw new Error(`Cannot test: ${reason}`);
+  return reason;
+}
+
+/** A port of that address that was free a moment ago, for programs that cannot choose one themselves. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen({ host, port: 0 }, resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Resolves when somebody accepts connections there; the caller's time limit is the only one. */
+export async function accepting(port: number, host = '127.0.0.1'): Promise<void> {
+  while (!(await isAccepting(port, host))) await new Promise(setImmediate);
+}
+
+function isAccepting(port: number, host: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host });
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
