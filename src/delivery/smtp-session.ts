@@ -87,8 +87,9 @@ export function openSmtpSession(socket: Socket, settings: SmtpSessionSettings): 
   });
   return new Promise((resolve) => {
     const fail = (failure: SmtpFailure) => {
+      const inHandshake = failure.code === 'ETLS' || connection.upgrading === true;
       connection.close();
-      resolve(openFailure(failure, partner));
+      resolve(inHandshake ? { state: 'tls-failed' } : openFailure(failure, partner));
     };
     // Stays for the session's life: an 'error' event without listener would end the process.
     connection.on('error', fail);
@@ -100,7 +101,6 @@ export function openSmtpSession(socket: Socket, settings: SmtpSessionSettings): 
 }
 
 function openFailure(failure: SmtpFailure, partner: string): OpenedSession {
-  if (failure.code === 'ETLS') return { state: 'tls-failed' };
   const { command = '', responseCode = 0 } = failure;
   const reply = replyOf(failure);
   if (reply === '') return { state: 'refused', outcome: diedReport(partner, false) };

@@ -1,26 +1,67 @@
-// A scripted SMTP server on 127.0.0.1: one reply per line that comes in, and after the reply to DATA the next one when the
-// message has ended. Records every byte that it was sent.
+// An SMTP server on 127.0.0.1 that says what a test tells it to: one reply per line that comes in, and one when a message
+// has ended. Records every byte that it was sent.
 
-import type { AddressInfo } from 'node:net';
-import { createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createSecureContext, TLSSocket } from 'node:tls';
 
-/** A reply, or null to close the connection instead, or `HANG` to stay silent. */
+/** A reply with its line end, or null to close the connection instead, or `HANG` to stay silent. */
 export type ScriptedReply = string | null;
+
+/** The reply to a line, to a message up to its dot, or to the connection itself (undefined). */
+export type Reply = (input: string | undefined) => ScriptedReply;
+
+/** Agrees to everything and announces the extensions given. */
+export function agree(...extensions: readonly string[]): Reply {
+  return (input) => {
+    if (input === undefined) return '220 test.example\r\n';
+    switch (input.slice(0, 4).toUpperCase()) {
+      case 'EHLO':
+        return ['test.example', ...extensions]
+          .map((word, i) => `250${i < extensions.length ? '-' : ' '}${word}\r\n`)
+          .join('');
+      case 'STAR':
+        return '220 now\r\n';
+      case 'DATA':
+        return '354 go ahead\r\n';
+      case 'QUIT':
+        return null;
+      default:
+        return '250 ok\r\n';
+    }
+  };
+}
+
+/** Key and certificate in PEM form; with them the server starts TLS after 220 to STARTTLS. */
+export interface TlsFiles {
+  readonly key: string;
+  readonly cert: string;
+}
 
 /** A server that runs until it is closed. */
 export class ScriptedServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** Bytes received, per connection, one character per byte. */
+  readonly #tls: TlsFiles | undefined;
+  /** Bytes received, per connection and without TLS, one character per byte. */
   readonly received: string[] = [];
+  /** Messages as they came over the wire, behind DATA, with the dot at their end. */
+  readonly messages: string[] = [];
 
-  private constructor(script: readonly ScriptedReply[]) {
-    this.#server = createServer((socket) => this.#serve(socket, script));
+  private constructor(createReply: () => Reply, tls: TlsFiles | undefined) {
+    this.#tls = tls;
+    this.#server = createServer((socket) => this.#serve(socket, createReply()));
   }
 
-  /** Starts one on a free port. */
-  static async start(script: readonly ScriptedReply[]): Promise<ScriptedServer> {
-    const scripted = new ScriptedServer(script);
+  /** Starts one on a free port: with a list of replies for each connection, or a function that decides. */
+  static async start(script: readonly ScriptedReply[] | Reply, tls?: TlsFiles): Promise<ScriptedServer> {
+    const scripted = new ScriptedServer(() => {
+      if (typeof script === 'function') return script;
+      const replies = script.values();
+      return () => {
+        const next = replies.next();
+        return next.done === true ? 'HANG' : next.value;
+      };
+    }, tls);
     await new Promise<void>((resolve) => scripted.#server.listen(0, '127.0.0.1', resolve));
     return scripted;
   }
@@ -29,40 +70,60 @@ export class ScriptedServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** Ends every connection from this side, and waits until the last one is gone. */
+  async dropConnections(): Promise<void> {
+    const sockets = [...this.#sockets];
+    const closed = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+    for (const socket of sockets) socket.destroy();
+    await Promise.all(closed);
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  #serve(socket: Socket, script: readonly ScriptedReply[]): void {
-    const connection = this.received.push('') - 1;
-    const replies = script.values();
+  #serve(socket: Socket, replyTo: Reply): void {
+    this.#sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.on('close', () => this.#sockets.delete(socket));
+    this.#converse(socket, replyTo, this.received.push('') - 1);
+    answer(socket, replyTo(undefined));
+  }
+
+  #converse(socket: Socket, replyTo: Reply, connection: number): void {
     let inMessage = false;
     let pending = '';
-    this.#sockets.add(socket);
-    const reply = (): void => {
-      const next = replies.next();
-      if (next.done === true || next.value === 'HANG') return;
-      if (next.value === null) socket.destroy();
-      else socket.write(next.value, 'latin1');
-    };
     socket.on('error', () => undefined);
-    socket.on('close', () => this.#sockets.delete(socket));
     socket.on('data', (bytes) => {
-      const text = bytes.toString('latin1');
-      this.received[connection] += text;
-      pending += text;
+      pending += bytes.toString('latin1');
+      this.received[connection] += bytes.toString('latin1');
       for (;;) {
         const end = inMessage ? endOfMessage(pending) : pending.indexOf('\n') + 1;
         if (end <= 0) return;
-        const line = pending.slice(0, end);
+        const input = pending.slice(0, end);
         pending = pending.slice(end);
-        inMessage = !inMessage && /^DATA\r\n$/i.test(line);
-        reply();
+        if (inMessage) this.messages.push(input);
+        const reply = replyTo(input);
+        inMessage = !inMessage && input === 'DATA\r\n' && /^[23]/.test(reply ?? '');
+        answer(socket, reply);
+        if (input === 'STARTTLS\r\n' && reply?.startsWith('220') && this.#tls !== undefined) {
+          socket.removeAllListeners('data');
+          const secure = new TLSSocket(socket, {
+            isServer: true,
+            secureContext: createSecureContext(this.#tls),
+          });
+          this.#converse(secure, replyTo, connection);
+          return;
+        }
       }
     });
-    reply();
   }
+}
+
+function answer(socket: Socket, reply: ScriptedReply): void {
+  if (reply === null) socket.destroy();
+  else if (reply !== 'HANG') socket.write(reply, 'latin1');
 }
 
 /** Where the message's end is, behind CR LF . CR LF; 0 if it is not there yet. */
