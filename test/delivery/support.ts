@@ -12,10 +12,10 @@ import type { RemoteDelivery } from '../../src/delivery/transport.ts';
 import { createLineLog } from '../../src/host/log.ts';
 import { ManualClock } from '../../src/host/manual-clock.ts';
 import { MemoryQueue, MemoryQueueStorage } from '../../src/queue/memory-queue.ts';
-import type { MessageId, Queue, QueuedMessage } from '../../src/queue/queue.ts';
+import type { Channel, MessageId, Queue, QueuedMessage } from '../../src/queue/queue.ts';
 
 /** How a test answers for a recipient. */
-export type Answer = (recipient: string, sender: string) => Outcome | Promise<Outcome>;
+export type Answer = (recipient: string, sender: string, channel: Channel) => Outcome | Promise<Outcome>;
 
 /** Controls of a host mx.example with everything at its default. */
 export const CONTROLS: DeliveryControls = {
@@ -77,7 +77,7 @@ export class DeliveryBench {
       local: {
         deliver: async ({ address, sender }) => {
           this.delivered.push(textOf(address));
-          return this.answer(textOf(address), textOf(sender));
+          return this.answer(textOf(address), textOf(sender), 'local');
         },
       },
       transport: {
@@ -90,7 +90,7 @@ export class DeliveryBench {
   async #deliverRemote({ sender, recipients, destination }: RemoteDelivery): Promise<Outcome[]> {
     const texts = recipients.map(textOf);
     this.transactions.push({ sender: textOf(sender), recipients: texts, key: destination.key });
-    return Promise.all(texts.map(async (text) => this.answer(text, textOf(sender))));
+    return Promise.all(texts.map(async (text) => this.answer(text, textOf(sender), 'remote')));
   }
 
   /** Queues a message as the hub would. */

@@ -1,0 +1,163 @@
+// Remote delivery to Postfix's smtp-sink: kept connections, the bytes that arrive, and a queue that is emptied.
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { bytesOf } from '../../src/core/bytes/bytes.ts';
+import { parseDomainMap } from '../../src/core/format/domain-map.ts';
+import { createBounceSubmitter } from '../../src/delivery/bouncer.ts';
+import { createDelivery } from '../../src/delivery/delivery.ts';
+import { SmtpTransport } from '../../src/delivery/remote-smtp.ts';
+import { SYSTEM_CLOCK } from '../../src/host/clock.ts';
+import { MemoryQueue, MemoryQueueStorage } from '../../src/queue/memory-queue.ts';
+import { CONTROLS } from '../delivery/support.ts';
+
+const SINK = ['/usr/sbin/smtp-sink', '/usr/libexec/postfix/smtp-sink'].find((path) => {
+  try {
+    // Without arguments it prints its usage and fails; only a missing file is ENOENT.
+    execFileSync(path, [], { stdio: 'ignore' });
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+  }
+  return true;
+});
+const required = process.env['MINI_QMAIL_REQUIRE_PEERS'] === '1';
+const skip = SINK === undefined && !required && "Postfix's smtp-sink is not installed";
+
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Resolves when something accepts connections there; the sink has no other way to say so. */
+function waitForPort(port: number, child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const attempt = () => {
+      if (child.exitCode !== null) {
+        reject(new Error(`smtp-sink ended with exit code ${child.exitCode}`));
+        return;
+      }
+      const socket = connect(port, '127.0.0.1');
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve();
+      });
+      socket.once('error', () => setTimeout(attempt, 20));
+    };
+    attempt();
+  });
+}
+
+/** Runs smtp-sink; messages go to files in the folder, one each. */
+async function withSink(args: readonly string[], check: (port: number, folder: string) => Promise<void>) {
+  assert.ok(SINK, "Postfix's smtp-sink is required and not installed");
+  const folder = mkdtempSync(join(tmpdir(), 'sink-'));
+  const port = await findFreePort();
+  const user = userInfo().uid === 0 ? ['-u', 'root'] : [];
+  const child = spawn(SINK, [...user, ...args, `127.0.0.1:${port}`, '100'], { cwd: folder, stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  try {
+    await waitForPort(port, child);
+    await check(port, folder);
+  } finally {
+    child.kill();
+    await ended;
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Sends the messages through a queue, up to five at a time, and waits until the queue is empty. */
+async function deliverAll(port: number, messages: readonly string[], perDestination: number): Promise<void> {
+  const queue = new MemoryQueue(new MemoryQueueStorage(), SYSTEM_CLOCK);
+  const transport = new SmtpTransport({
+    heloName: 'me.example',
+    timeoutConnectMs: 5000,
+    timeoutRemoteMs: 20_000,
+    clock: SYSTEM_CLOCK,
+  });
+  let left = messages.length;
+  let finish: () => void = () => undefined;
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const delivery = createDelivery({
+    queue,
+    clock: SYSTEM_CLOCK,
+    log: {
+      write: (event, facts) => {
+        assert.equal(event, 'delivery.success', JSON.stringify(facts));
+        if (--left === 0) finish();
+      },
+    },
+    transport,
+    local: { deliver: async () => ({ letter: 'D', text: 'no local mail here\n' }) },
+    policy: {
+      ...CONTROLS,
+      concurrencyremote: perDestination,
+      smtproutes: parseDomainMap([bytesOf(`:127.0.0.1:${port}`)]),
+    },
+    submitBounce: createBounceSubmitter(queue, SYSTEM_CLOCK, CONTROLS),
+  });
+  await delivery.start();
+  for (const [i, message] of messages.entries()) {
+    const intake = queue.begin();
+    void intake.write(bytesOf(message));
+    await intake.commit({
+      sender: bytesOf('s@a.example'),
+      recipients: [{ channel: 'remote', address: bytesOf(`u${i}@far.example`) }],
+    });
+  }
+  await finished;
+  await delivery.stop();
+  assert.equal(queue.stats().messages, 0);
+}
+
+test('smtp-sink gets every message as it was stored', { skip }, () =>
+  withSink(['-d', 'message.'], async (port, folder) => {
+    const bodies = ['one\n', '.\n..\n.x\n', 'no end', 'a\r\nb\nc\rd\r\n', `${'y'.repeat(70_000)}\n`];
+    await deliverAll(
+      port,
+      bodies.map((body, i) => `Subject: ${i}\n\n${body}`),
+      5,
+    );
+    const stored = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'));
+    assert.equal(stored.length, bodies.length);
+    for (const [i, body] of bodies.entries()) {
+      // The sink writes lines with LF, below its own notes, and ends a file with an empty line.
+      const lines = body.replace(/\r\n|\r/g, '\n').replace(/\n$/, '');
+      const found = stored.find((text) => text.includes(`\nSubject: ${i}\n`)) ?? '';
+      assert.ok(
+        found.includes(`\nSubject: ${i}\n\n${lines}\n`),
+        `message ${i}: ${JSON.stringify(found.slice(0, 300))}`,
+      );
+      assert.ok(found.includes(`X-Rcpt-Args: <u${i}@far.example>\n`));
+    }
+  }),
+);
+
+test('smtp-sink sees as many connections as may be open, not one per message', { skip }, () =>
+  withSink([], async (port) => {
+    const opened = new Set<string>();
+    const messages = Array.from({ length: 200 }, (_, i) => `Subject: ${i}\n\nbody\n`);
+    const watched = createServer({ noDelay: true }, (client) => {
+      opened.add(`${client.remoteAddress} ${client.remotePort}`);
+      const sink = connect({ port, host: '127.0.0.1', noDelay: true });
+      client.pipe(sink).pipe(client);
+      for (const socket of [client, sink]) socket.on('error', () => undefined);
+    });
+    await new Promise<void>((resolve) => watched.listen(0, '127.0.0.1', resolve));
+    try {
+      await deliverAll((watched.address() as AddressInfo).port, messages, 3);
+      assert.equal(opened.size, 3);
+    } finally {
+      await new Promise((resolve) => watched.close(resolve));
+    }
+  }),
+);
