@@ -197,6 +197,17 @@ describe('EmbeddedQueue on a disk that fails', () => {
     await reopened.close();
   });
 
+  it('removes the file of a large message that was delivered', async () => {
+    const disk = new SimulatedDisk(seededRandom(11));
+    const queue = await openOn(disk);
+    const id = await accept(queue, 'y'.repeat(5000), 1);
+    assert.ok(disk.paths().includes(`${FOLDER}/large/${id}`));
+    const [job] = await queue.claim('local', Number.MAX_SAFE_INTEGER, 1);
+    await queue.settle(job!, [{ index: 0, state: 'done' }], 5);
+    await queue.close();
+    assert.ok(!disk.paths().includes(`${FOLDER}/large/${id}`));
+  });
+
   it('does not start when a segment that counts is damaged, and names it', async () => {
     const disk = new SimulatedDisk(seededRandom(9));
     const queue = await openOn(disk);

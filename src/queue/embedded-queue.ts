@@ -58,6 +58,8 @@ export class EmbeddedQueue implements Queue {
   #journal!: Journal;
   #indexState: IndexState = { messages: 0, nextDueMs: { local: undefined, remote: undefined } };
   #nextId: MessageId = 1;
+  /** Files of messages that are gone, being removed. */
+  readonly #removals = new Set<Promise<void>>();
   #spilling: Promise<void> | undefined;
   #spillFailed = false;
   #accepted = 0;
@@ -225,6 +227,7 @@ export class EmbeddedQueue implements Queue {
 
   async close(): Promise<void> {
     await this.#spilling;
+    await Promise.all(this.#removals);
     await this.#journal.close();
     await this.#index.close();
   }
@@ -357,9 +360,13 @@ export class EmbeddedQueue implements Queue {
     this.#forget(entry);
     this.#finishedCount++;
     if (entry.origin.bodyAt !== undefined) return;
-    this.#large.remove(entry.origin.id).catch((error: unknown) => {
-      this.#options.log.write('queue.remain', { id: entry.origin.id, reason: String(error) });
-    });
+    const removal = this.#large
+      .remove(entry.origin.id)
+      .catch((error: unknown) => {
+        this.#options.log.write('queue.remain', { id: entry.origin.id, reason: String(error) });
+      })
+      .finally(() => this.#removals.delete(removal));
+    this.#removals.add(removal);
   }
 
   #schedule(entry: Entry, channel: Channel): void {

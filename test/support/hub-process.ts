@@ -1,0 +1,138 @@
+// The hub as a process of its own, and a client that speaks raw QMQP to it.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** A folder with control files, removed by the caller. */
+export function makeHome(control: Readonly<Record<string, string>> = {}): string {
+  const home = mkdtempSync(join(tmpdir(), 'mini-qmail-hub-'));
+  mkdirSync(join(home, 'control'));
+  for (const [name, content] of Object.entries({ me: 'hub.example\n', ...control })) {
+    writeFileSync(join(home, 'control', name), content);
+  }
+  return home;
+}
+
+/** Removes a home. */
+export function removeHome(home: string): void {
+  rmSync(home, { recursive: true, force: true });
+}
+
+/** A running `mini-qmail hub`. */
+export class HubProcess {
+  readonly port: number;
+  readonly pid: number;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<number | string>;
+  readonly #log: { text: string; listeners: (() => void)[] };
+
+  private constructor(child: ChildProcess, port: number, log: HubProcess['log']) {
+    this.#child = child;
+    this.pid = child.pid!;
+    this.port = port;
+    this.#log = log;
+    this.#ended = new Promise((resolve) => {
+      child.on('exit', (code, signal) => resolve(signal ?? code ?? -1));
+    });
+  }
+
+  /** Starts a hub and waits until it accepts. @throws Error with what it printed if it ends instead */
+  static async start(home: string): Promise<HubProcess> {
+    const child = spawn(join(ROOT, 'bin/mini-qmail'), ['hub', '--home', home, '--qmqp', '127.0.0.1:0'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const log = { text: '', listeners: [] as (() => void)[] };
+    child.stderr.setEncoding('latin1').on('data', (text: string) => {
+      log.text += text;
+      for (const listener of [...log.listeners]) listener();
+    });
+    let printed = '';
+    child.stdout.setEncoding('latin1');
+    const port = await new Promise<number>((resolve, reject) => {
+      child.stdout.on('data', (text: string) => {
+        printed += text;
+        const match = /^qmqp 127\.0\.0\.1:(\d+)\n/.exec(printed);
+        if (match !== null) resolve(Number(match[1]));
+      });
+      child.on('close', (code) => reject(new Error(`hub ended with ${code}: ${log.text}`)));
+      child.on('error', reject);
+    });
+    return new HubProcess(child, port, log);
+  }
+
+  get log(): { text: string; listeners: (() => void)[] } {
+    return this.#log;
+  }
+
+  /** Resolves when the log matches. Fails with the whole log when the hub ends first. */
+  async untilLogged(pattern: RegExp): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const look = () => {
+        if (pattern.test(this.#log.text)) done(resolve);
+      };
+      const done = (settle: () => void) => {
+        this.#log.listeners = this.#log.listeners.filter((listener) => listener !== look);
+        settle();
+      };
+      this.#log.listeners.push(look);
+      void this.#ended.then(() =>
+        done(() => reject(new Error(`hub ended before ${pattern} in ${this.#log.text}`))),
+      );
+      look();
+    });
+  }
+
+  /** Sends the signal and waits for the end. @returns exit code or signal */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
+    this.#child.kill(signal);
+    return this.#ended;
+  }
+}
+
+/** The request of one message as bytes. */
+export function qmqpRequest(message: string, sender: string, recipients: readonly string[]): Buffer {
+  const netstring = (text: string) => `${text.length}:${text},`;
+  return Buffer.from(netstring([message, sender, ...recipients].map(netstring).join('')), 'latin1');
+}
+
+/** Sends bytes and resolves with everything that came back until the connection ended, however it ended. */
+export async function exchange(port: number, bytes: Uint8Array): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port });
+  let reply = '';
+  socket.setEncoding('latin1');
+  socket.on('data', (text: string) => {
+    reply += text;
+  });
+  socket.on('error', () => undefined);
+  socket.write(bytes);
+  await once(socket, 'close');
+  return reply;
+}
+
+/** Sends one message; the reply without its netstring framing. */
+export async function submit(
+  port: number,
+  message: string,
+  sender: string,
+  ...recipients: string[]
+): Promise<string> {
+  const reply = await exchange(port, qmqpRequest(message, sender, recipients));
+  return reply.slice(reply.indexOf(':') + 1, -1);
+}
+
+/** Contents of all messages in the mailbox of an address, in no order. */
+export function readMailbox(home: string, domain: string, local: string): string[] {
+  const folder = join(home, 'mail', domain, local, 'new');
+  try {
+    return readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'));
+  } catch {
+    return [];
+  }
+}
