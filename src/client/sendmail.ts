@@ -2,7 +2,7 @@
 // the message. When that program is our own qmail-inject it runs in this process, which cannot be told from outside but
 // by the time it takes. Source: the sendmail manual page of netqmail.
 
-import { closeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { bytesOf, findLastByte } from '../core/bytes/bytes.ts';
 import { parseShortOptions } from '../core/format/short-options.ts';
 import { complain } from '../host/blocking-io.ts';
@@ -98,8 +98,16 @@ function become(path: string, args: readonly Uint8Array[], env: Environment): vo
   // Node warns on standard error that execve is experimental; the caller expects the program's own words there only.
   process.emitWarning = () => {};
   try {
-    // A closed standard input must stay closed, or the program would take a lost message for an empty one.
-    if (isClosedAtStart(0)) closeSync(0);
+    if (isClosedAtStart(0)) makeInputUnreadable();
     process.execve?.(path, [path, ...args.map((word) => Buffer.from(word).toString())], env.strings);
   } catch {}
+}
+
+/**
+ * A closed standard input must not look like an empty one to the program, or it would send an empty message. Node
+ * cannot execute a program with descriptor 0 closed; on one that is open for writing only, reads fail in the same way.
+ */
+function makeInputUnreadable(): void {
+  closeSync(0);
+  openSync('/dev/null', 'w');
 }
