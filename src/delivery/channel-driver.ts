@@ -34,6 +34,8 @@ export interface ChannelSettings {
 // Jobs in memory per unit that may run: enough to find other work when a destination's lane is full.
 const JOBS_PER_SLOT = { local: 10, remote: 50 };
 const JOBS_MAX = 1000;
+// A queue that promises a job and then has none is asked again after this time, not in a circle.
+const NOTHING_DUE_MS = 1000;
 
 /** One channel; see {@link ChannelSettings}. */
 export class ChannelDriver {
@@ -45,6 +47,7 @@ export class ChannelDriver {
   #running = 0;
   #settling = 0;
   #claiming = false;
+  #wokenMeanwhile = false;
   #stopped = false;
   #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #onIdle: (() => void) | undefined;
@@ -59,6 +62,7 @@ export class ChannelDriver {
     if (this.#stopped) return;
     this.#runUnits();
     // Only when half of the jobs are gone, so that the queue is asked for many at a time.
+    if (this.#claiming) this.#wokenMeanwhile = true;
     if (this.#claiming || this.#jobs * 2 > this.#jobsMax || this.#jobsMax === 0) return;
     const dueMs = this.#settings.queue.nextDueMs(this.#settings.channel);
     if (dueMs === undefined) this.#setTimer(undefined);
@@ -82,6 +86,7 @@ export class ChannelDriver {
   async #claim(): Promise<void> {
     const { queue, clock, channel, lifetimeSeconds, smtproutes } = this.#settings;
     this.#claiming = true;
+    this.#wokenMeanwhile = false;
     const startMs = clock.nowMs();
     let jobs: Job[] = [];
     let failed = false;
@@ -98,7 +103,8 @@ export class ChannelDriver {
       for (const unit of attempt.split(smtproutes)) this.#lanes.add(laneOf(unit), this.#limitOf(unit), unit);
     }
     if (failed) this.#later(() => this.wake());
-    else this.wake();
+    else if (jobs.length > 0 || this.#wokenMeanwhile) this.wake();
+    else if (!this.#stopped) this.#setTimer(startMs + NOTHING_DUE_MS);
     this.#checkIdle();
   }
 

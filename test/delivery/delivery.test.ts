@@ -375,3 +375,44 @@ test('the queue is asked for batches, not message by message, and is not polled'
   await bench.advance(3_600_000);
   assert.equal(claims, before);
 });
+
+test('a queue that has nothing although it said so is not asked in a circle', async () => {
+  let claims = 0;
+  const bench = await started({
+    wrapQueue: (queue) => {
+      const claim = queue.claim.bind(queue);
+      queue.claim = (...args) => (++claims <= 3 ? Promise.resolve([]) : claim(...args));
+      return queue;
+    },
+  });
+  await bench.accept('s@a', ['ann@far.example']);
+  await bench.settle();
+  assert.equal(claims, 1);
+  for (let i = 0; i < 3; i++) await bench.advance(1000);
+  assert.equal(claims, 4);
+  assert.equal(bench.transactions.length, 1);
+});
+
+test('a message that comes while jobs are being claimed is not forgotten', async () => {
+  let release: () => void = () => undefined;
+  let claims = 0;
+  const bench = await started({
+    wrapQueue: (queue) => {
+      const claim = queue.claim.bind(queue);
+      queue.claim = async (...args) => {
+        if (++claims > 1) return claim(...args);
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        return [];
+      };
+      return queue;
+    },
+  });
+  await bench.accept('s@a', ['ann@far.example']);
+  await bench.accept('s@a', ['bob@far.example']);
+  await bench.settle();
+  release();
+  await bench.settle();
+  assert.equal(bench.transactions.length, 2);
+});
