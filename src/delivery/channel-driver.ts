@@ -74,7 +74,6 @@ export class ChannelDriver {
   stop(): Promise<void> {
     this.#stopped = true;
     this.#setTimer(undefined);
-    this.#lanes.clear();
     for (const cancel of this.#retries) cancel();
     this.#retries.clear();
     return new Promise((resolve) => {

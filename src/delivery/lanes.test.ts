@@ -38,17 +38,6 @@ test('add() to a full lane waits', () => {
   assert.deepEqual(takeAll(lanes), ['a2']);
 });
 
-test('clear() forgets what waits and lets what runs end', () => {
-  const lanes = new Lanes<string>();
-  for (const item of ['a1', 'a2']) lanes.add('a', 1, item);
-  lanes.take();
-  lanes.clear();
-  lanes.done('a');
-  assert.equal(lanes.take(), undefined);
-  lanes.add('a', 1, 'a5');
-  assert.equal(lanes.take(), 'a5');
-});
-
 test('a lane keeps its order over many items', () => {
   const lanes = new Lanes<number>();
   const taken: number[] = [];

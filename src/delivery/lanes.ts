@@ -11,7 +11,7 @@ interface Lane<T> {
 
 const GONE_MAX = 1000;
 
-/** Waiting items of type T; every operation but clear() takes constant time on average. */
+/** Waiting items of type T; every operation takes constant time on average. */
 export class Lanes<T> {
   readonly #lanes = new Map<string, Lane<T>>();
   /** Lanes that have waiting work and room to run it, next one first. */
@@ -48,15 +48,6 @@ export class Lanes<T> {
     lane.running--;
     this.#update(key, lane);
     if (lane.running === 0 && !hasWaiting(lane)) this.#lanes.delete(key);
-  }
-
-  /** Forgets everything that waits. */
-  clear(): void {
-    for (const lane of this.#lanes.values()) {
-      lane.items = [];
-      lane.next = 0;
-    }
-    this.#ready.clear();
   }
 
   #update(key: string, lane: Lane<T>): void {

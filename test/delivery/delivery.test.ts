@@ -283,6 +283,18 @@ test('never more deliveries run than the channel allows, except that a relay has
   assert.deepEqual([bench.transactions.length, bench.delivered.length], [30, 30]);
 });
 
+test('never more deliveries run than the channel allows over all destinations', async () => {
+  const bench = await started({ controls: { concurrencyremote: 4 } });
+  const { answer, open } = gate();
+  bench.answer = () => answer;
+  for (let i = 0; i < 30; i++) await bench.accept('s@a', [`u${i}@far${i % 10}.example`]);
+  await bench.settle();
+  assert.equal(bench.transactions.length, 4);
+  open(OK);
+  await bench.settle();
+  assert.equal(bench.transactions.length, 30);
+});
+
 test('concurrency 0 holds a channel and leaves the other one alone', async () => {
   const bench = await started({ controls: { concurrencylocal: 0 } });
   await bench.accept('s@a', ['joe@mx.example', 'ann@far.example']);
