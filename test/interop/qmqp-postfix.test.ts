@@ -3,22 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { accepting, findPeer, freePort, missingPeers, skipUnless } from '../support/peers.ts';
+import { missingPostfix, startPostfix } from '../support/postfix.ts';
 import { runClient } from '../support/run-client.ts';
 
 const ENVELOPE = Buffer.from('Fa@b.example\0Tc@d.example\0Te@f.example\0\0');
@@ -31,6 +21,7 @@ const MESSAGE = Buffer.from(
 
 let folder: string;
 let peer: ChildProcess | undefined;
+let stopPostfix: (() => Promise<void>) | undefined;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'qmqp-postfix-'));
@@ -44,6 +35,8 @@ afterEach(async () => {
     await ended;
   }
   peer = undefined;
+  await stopPostfix?.();
+  stopPostfix = undefined;
   rmSync(folder, { recursive: true });
 });
 
@@ -69,57 +62,12 @@ for (const [host, entry] of [
   });
 }
 
-const isRoot = process.getuid?.() === 0;
-const NEEDED = ['postfix', 'postcat', 'master', 'qmqpd', 'cleanup', 'trivial-rewrite'];
-const skipPostfix = missingPeers(...NEEDED) || skipUnless(isRoot ? [] : ['Postfix is started by root only']);
-
-/** Starts Postfix with a configuration and queue of its own: QMQP in, and nothing that takes messages out. */
-async function startPostfix(port: number): Promise<string> {
-  const conf = join(folder, 'conf');
-  cpSync('/etc/postfix', conf, { recursive: true });
-  for (const name of ['queue', 'data']) mkdirSync(join(folder, name));
-  const daemons = dirname(findPeer('qmqpd') ?? '');
-  writeFileSync(
-    join(conf, 'main.cf'),
-    [
-      'compatibility_level = 3.6',
-      `queue_directory = ${folder}/queue`,
-      `data_directory = ${folder}/data`,
-      `command_directory = ${dirname(findPeer('postfix') ?? '')}`,
-      `daemon_directory = ${daemons}`,
-      'mail_owner = postfix',
-      'setgid_group = postdrop',
-      'myhostname = postfix.example',
-      'inet_interfaces = 127.0.0.1',
-      'mydestination =',
-      `maillog_file = ${folder}/log`,
-      `maillog_file_prefixes = ${folder}`,
-      'qmqpd_authorized_clients = 127.0.0.1',
-      '',
-    ].join('\n'),
-  );
-  writeFileSync(
-    join(conf, 'master.cf'),
-    [
-      `127.0.0.1:${port} inet n - n - - qmqpd`,
-      'cleanup unix n - n - 0 cleanup',
-      'rewrite unix - - n - - trivial-rewrite',
-      'postlog unix-dgram n - n - 1 postlogd',
-      '',
-    ].join('\n'),
-  );
-  const owner = statSync('/var/lib/postfix', { throwIfNoEntry: false });
-  if (owner !== undefined) chownSync(join(folder, 'data'), owner.uid, owner.gid);
-  peer = spawn(findPeer('postfix') ?? '', ['-c', conf, 'start-fg'], { stdio: 'ignore' });
-  await accepting(port);
-  return conf;
-}
-
 test(`qmail-qmqpc hands a message to Postfix's QMQP server, which queues the same bytes`, {
-  skip: skipPostfix,
+  skip: missingPostfix(),
 }, async () => {
   const port = await freePort();
-  const conf = await startPostfix(port);
+  const { conf, stop } = await startPostfix(folder, port);
+  stopPostfix = stop;
   const servers = `qmqp://127.0.0.1:${port}`;
   assert.equal(await runClient({ home: folder, servers, message: MESSAGE, envelope: ENVELOPE }), 0);
   const incoming = join(folder, 'queue/incoming');
