@@ -27,7 +27,7 @@ export interface QmqpListenerOptions {
   readonly limits: QmqpServerLimits;
   /** Sessions at a time; further connections wait in the kernel. */
   readonly connectionCountMax: number;
-  /** A session that neither sends nor takes a byte for so long is ended. */
+  /** A client that sends nothing for so long is sent away; noticed within ten seconds. */
   readonly idleMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -36,6 +36,7 @@ export interface QmqpListenerOptions {
 }
 
 const BACKLOG = 1024;
+const SWEEP_MS = 10_000;
 
 /** See the head of this file. */
 export class QmqpListener {
@@ -47,7 +48,7 @@ export class QmqpListener {
 
   constructor(options: QmqpListenerOptions) {
     this.#options = options;
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = options.connectionCountMax;
   }
 
@@ -102,11 +103,14 @@ export class QmqpListener {
     this.#sessions.add(session);
   }
 
-  /** Ends sessions that have lasted an hour, as qmail-qmqpd does. */
+  /** Ends sessions that have lasted an hour, as qmail-qmqpd does, and idle ones. One timer for all: they are many and short. */
   #sweepLater(): void {
-    this.#callOffSweep = this.#options.clock.after(60_000, () => {
-      const before = this.#options.clock.nowMs() - QMQP_SESSION_MS;
-      for (const session of this.#sessions) if (session.startMs < before) session.end('timeout');
+    this.#callOffSweep = this.#options.clock.after(SWEEP_MS, () => {
+      const nowMs = this.#options.clock.nowMs();
+      for (const session of this.#sessions) {
+        const isOver = nowMs - session.startMs > QMQP_SESSION_MS;
+        if (isOver || nowMs - session.heardMs > this.#options.idleMs) session.end('timeout');
+      }
       this.#sweepLater();
     });
   }
@@ -115,6 +119,8 @@ export class QmqpListener {
 /** One connection: its socket, session and intake. */
 class QmqpConnection {
   readonly startMs: number;
+  /** When the client last sent something. */
+  heardMs: number;
   readonly #socket: Socket;
   readonly #ip: string;
   readonly #options: QmqpListenerOptions;
@@ -133,7 +139,7 @@ class QmqpConnection {
     this.#options = options;
     this.#session = new QmqpServerSession(options.limits);
     this.startMs = options.clock.nowMs();
-    socket.setTimeout(options.idleMs, () => this.end('timeout'));
+    this.heardMs = this.startMs;
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
     socket.on('end', () => {
       this.#session.receiveEnd();
@@ -161,6 +167,7 @@ class QmqpConnection {
   #receive(bytes: Uint8Array): void {
     if (!this.hasBegun) this.#options.onRequest?.();
     this.hasBegun = true;
+    this.heardMs = this.#options.clock.nowMs();
     this.#session.receive(bytes);
     if (!this.#isBusy) this.#advance();
   }
@@ -251,8 +258,10 @@ class QmqpConnection {
         reply: outcome.letter + outcome.text,
       });
     this.#session.decide(outcome);
-    for (const bytes of this.#session.takeOutput()) this.#socket.write(bytes);
-    this.#socket.end();
+    const [reply] = this.#session.takeOutput();
+    // Nothing is read any more: a client that goes on sending after its request gets what it got from qmail-qmqpd.
+    // Destroyed a tick later: inside the callback the stream would still make an error for each socket.
+    this.#socket.write(reply!, () => process.nextTick(destroySocket, this.#socket));
   }
 
   #received(): Uint8Array {
@@ -268,4 +277,8 @@ class QmqpConnection {
     this.#intake?.abort();
     this.#intake = undefined;
   }
+}
+
+function destroySocket(socket: Socket): void {
+  socket.destroy();
 }

@@ -41,16 +41,11 @@ export class EmbeddedIntake implements Intake {
   }
 
   async commit(envelope: Envelope): Promise<MessageId> {
-    const tooLong = [envelope.sender, ...envelope.recipients.map(({ address }) => address)].find(
-      (address) => address.length > ADDRESS_BYTES_MAX,
-    );
-    if (tooLong !== undefined) {
+    const longest = longestAddress(envelope);
+    if (longest > ADDRESS_BYTES_MAX) {
       this.abort();
-      throw new SystemError(
-        'queue',
-        'message',
-        new Error(`address of ${tooLong.length} bytes, ${ADDRESS_BYTES_MAX} allowed`),
-      );
+      const reason = new Error(`address of ${longest} bytes, ${ADDRESS_BYTES_MAX} allowed`);
+      throw new SystemError('queue', 'message', reason);
     }
     if (this.#id === undefined) {
       const id = this.#host.nextId();
@@ -105,4 +100,10 @@ export class EmbeddedIntake implements Intake {
       this.#failure = error;
     }
   }
+}
+
+function longestAddress({ sender, recipients }: Envelope): number {
+  let longest = sender.length;
+  for (const { address } of recipients) longest = Math.max(longest, address.length);
+  return longest;
 }

@@ -238,7 +238,7 @@ export class EmbeddedQueue implements Queue {
     body: Uint8Array | undefined,
     envelope: Envelope,
   ): Promise<void> {
-    await this.#makeRoom();
+    if (this.#journal.bytes > 2 * this.#options.journalSizeMax) await this.#makeRoom();
     const birthMs = this.#options.clock.nowMs();
     const place = await this.#journal.append({ type: 'accept', id, birthMs, size, body, envelope });
     this.#accepted++;

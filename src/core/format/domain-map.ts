@@ -11,14 +11,16 @@ const AT = 64;
 export class DomainMap {
   // A prefix keeps names such as __proto__ from meaning anything to the object.
   readonly #values: { [prefixedKey: string]: Uint8Array } = {};
+  #isEmpty = true;
 
   set(key: Uint8Array, value: Uint8Array): void {
+    this.#isEmpty = false;
     this.#values[`:${textOf(lowerCase(key))}`] = value;
   }
 
   /** The value of exactly this key, or undefined. */
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.#values[`:${textOf(lowerCase(key))}`];
+    return this.#isEmpty ? undefined : this.#values[`:${textOf(lowerCase(key))}`];
   }
 
   has(key: Uint8Array): boolean {
@@ -30,6 +32,7 @@ export class DomainMap {
    * that is there decides, whatever its value. Takes time proportional to length times number of dots.
    */
   search(domain: Uint8Array): Uint8Array | undefined {
+    if (this.#isEmpty) return undefined;
     const whole = this.get(domain);
     if (whole !== undefined) return whole;
     for (let dot = findByte(domain, DOT); dot >= 0; dot = findByte(domain, DOT, dot + 1)) {
