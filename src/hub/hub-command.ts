@@ -21,11 +21,15 @@ export async function runHubCommand(options: { home: string; qmqp: string }): Pr
   });
 }
 
-/** Starts a hub, tells when it runs, and stops it at the first TERM or INT; a second one ends the process at once. */
+/**
+ * Starts a hub, tells when it runs, and stops it at the first of the signals; a second one ends the process at once.
+ * HUP is only logged unless it is one of them: to an administrator it never means "stop".
+ */
 export async function runUntilSignal(
   home: string,
   qmqp: HostPort,
   onStarted: (hub: Hub) => void,
+  stopAt: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'],
 ): Promise<void> {
   const { log, flush } = openStderrLog();
   let hub: Hub;
@@ -40,21 +44,23 @@ export async function runUntilSignal(
   }
   log.write('hub.started', { home, qmqp: formatHostPort(hub.qmqp) });
   onStarted(hub);
-  const signal = await nextSignal();
+  if (!stopAt.includes('SIGHUP'))
+    process.on('SIGHUP', () => log.write('hub.hangup', { text: 'control files are read at start only' }));
+  const signal = await nextSignal(stopAt);
   log.write('hub.stopping', { signal });
-  void nextSignal().then(() => process.exit(EXIT_TEMPORARY));
+  void nextSignal(stopAt).then(() => process.exit(EXIT_TEMPORARY));
   await hub.stop();
   log.write('hub.stopped', { ...hub.stats() });
   flush();
   process.exit(0);
 }
 
-function nextSignal(): Promise<string> {
+function nextSignal(names: readonly NodeJS.Signals[]): Promise<string> {
   return new Promise((resolve) => {
     const listen = (signal: NodeJS.Signals) => {
-      for (const name of ['SIGTERM', 'SIGINT'] as const) process.off(name, listen);
+      for (const name of names) process.off(name, listen);
       resolve(signal);
     };
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, listen);
+    for (const name of names) process.on(name, listen);
   });
 }

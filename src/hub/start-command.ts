@@ -2,6 +2,7 @@
 
 import { createServer } from 'node:net';
 import type { HostPort } from './host-port.ts';
+import type { Hub } from './hub.ts';
 import { runUntilSignal } from './hub-command.ts';
 import { prepareHome, writeServers } from './start-home.ts';
 
@@ -21,7 +22,7 @@ export async function runStart({
   const me = prepareHome(home);
   const refusal = await whyNot({ host: LOOPBACK, port: QMQP_PORT });
   const wanted = { host: LOOPBACK, port: refusal === undefined ? QMQP_PORT : 0 };
-  await runUntilSignal(home, wanted, ({ qmqp }) => {
+  const announce = ({ qmqp }: Hub) => {
     writeServers(home, qmqp);
     const why = refusal === undefined ? '' : ` (628 is not to be had: ${refusal})`;
     process.stdout.write(
@@ -39,7 +40,8 @@ export async function runStart({
         '',
       ].join('\n'),
     );
-  });
+  };
+  await runUntilSignal(home, wanted, announce, ['SIGINT', 'SIGTERM', 'SIGHUP']);
 }
 
 /** Why the address cannot be listened on, or undefined if it can. */

@@ -188,6 +188,20 @@ describe('mini-qmail hub, start and stop', () => {
     }
   });
 
+  it('goes on at HUP, and says that control files are read at start only', async () => {
+    const home = makeHome();
+    const hub = await HubProcess.start(home);
+    try {
+      process.kill(hub.pid, 'SIGHUP');
+      await hub.untilLogged(/hub\.hangup /);
+      assert.match(await submit(hub.port, MESSAGE, 'a@b', 'r@hub.example'), /^Kok /);
+      assert.equal(await hub.end(), 0);
+    } finally {
+      await hub.end('SIGKILL');
+      removeHome(home);
+    }
+  });
+
   it('finishes a request that is under way when TERM comes, and sends idle clients away', async () => {
     const home = makeHome();
     const hub = await HubProcess.start(home);
