@@ -91,8 +91,14 @@ export function createDelivery(settings: DeliverySettings): Delivery {
 type ChannelRun = (unit: Unit, message: Uint8Array) => Promise<readonly Outcome[]>;
 
 function runLocal(local: LocalTransport, unit: Unit, message: Uint8Array): Promise<Outcome[]> {
-  const { sender } = unit;
-  return Promise.all(unit.recipients.map(({ address }) => local.deliver({ address, sender, message })));
+  const { sender, attempt } = unit;
+  const { birthMs, id } = attempt.job;
+  return Promise.all(
+    unit.recipients.map(({ index, address }) => {
+      const identity = { birthMs, message: id, recipient: index };
+      return local.deliver({ identity, address, sender, message });
+    }),
+  );
 }
 
 async function runRemote(transport: RemoteTransport, unit: Unit, message: Uint8Array): Promise<Outcome[]> {

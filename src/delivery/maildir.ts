@@ -9,13 +9,13 @@ import { formatMessageName, mailboxPath } from '../core/format/maildir-name.ts';
 import { quoteAddress } from '../core/message/quote.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
 import type { Clock } from '../host/clock.ts';
-import { type Files, NODE_FILES } from '../host/files.ts';
+import { type Files, NODE_FILES, type OpenFile } from '../host/files.ts';
 import { errorCode } from '../host/system-error.ts';
 import { FolderFlusher } from './folder-flusher.ts';
 import type { LocalDelivery, LocalTransport } from './transport.ts';
 
 /** What a Maildir needs of the file system. */
-export interface MaildirFiles extends Pick<Files, 'open' | 'makeFolder' | 'remove' | 'flushFolder'> {
+export interface MaildirFiles extends Pick<Files, 'open' | 'list' | 'makeFolder' | 'remove' | 'flushFolder'> {
   /** Gives a file a second name; fails if that exists. */
   link(from: string, to: string): Promise<void>;
 }
@@ -40,7 +40,6 @@ export interface MaildirSettings {
 }
 
 const KNOWN_MAILBOXES_MAX = 10_000;
-const NAME_ATTEMPTS = 3;
 const LF = 10;
 const UNDERSCORE = 95;
 const DELIVERED: Outcome = { letter: 'K', text: 'did 1+0+0\n' };
@@ -54,11 +53,12 @@ export class MaildirTransport implements LocalTransport {
   /** Mailboxes whose folders this process knows to be on stable storage, and those being made. */
   readonly #known = new Set<string>();
   readonly #making = new Map<string, Promise<void>>();
-  #count = 0;
+  readonly #startMs: number;
 
   constructor(settings: MaildirSettings) {
     this.#settings = settings;
     this.#files = settings.files ?? NODE_MAILDIR_FILES;
+    this.#startMs = settings.clock.nowMs();
     this.#flusher = new FolderFlusher((folder) => this.#files.flushFolder(folder));
   }
 
@@ -72,7 +72,7 @@ export class MaildirTransport implements LocalTransport {
     if (path === undefined) return NO_MAILBOX;
     const folder = `${this.#settings.home}/mail/${path}`;
     try {
-      await this.#deliverTo(folder, formatDelivered(delivery));
+      await this.#deliverTo(folder, delivery);
       return DELIVERED;
     } catch (error) {
       const reason = errorCode(error) ?? 'unexpected error';
@@ -80,27 +80,43 @@ export class MaildirTransport implements LocalTransport {
     }
   }
 
-  async #deliverTo(folder: string, content: Uint8Array): Promise<void> {
+  async #deliverTo(folder: string, delivery: LocalDelivery): Promise<void> {
+    const name = formatMessageName(delivery.identity, this.#settings.host);
+    const content = formatDelivered(delivery);
     if (!this.#known.has(folder)) await this.#make(folder);
+    // A message from before this process may have been delivered by the last one, which then lost the verdict.
+    if (delivery.identity.birthMs < this.#startMs && (await this.#has(folder, name))) return;
     try {
-      await this.#store(folder, content);
+      await this.#store(folder, name, content);
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error;
       // Somebody removed the mailbox since we knew it.
       await this.#make(folder);
-      await this.#store(folder, content);
+      await this.#store(folder, name, content);
     }
   }
 
-  async #store(folder: string, content: Uint8Array): Promise<void> {
-    const name = await this.#write(folder, content);
+  /** Whether the message is in the mailbox, new or seen; if so, its name is on stable storage. */
+  async #has(folder: string, name: string): Promise<boolean> {
+    for (const part of [`${folder}/new`, `${folder}/cur`]) {
+      const names = await this.#files.list(part);
+      if (!names.some((one) => one === name || one.startsWith(`${name}:`))) continue;
+      await this.#flusher.flush(part);
+      return true;
+    }
+    return false;
+  }
+
+  async #store(folder: string, name: string, content: Uint8Array): Promise<void> {
     const tmp = `${folder}/tmp/${name}`;
     const stored = `${folder}/new/${name}`;
+    await this.#write(tmp, content);
     try {
       await this.#files.link(tmp, stored);
     } catch (error) {
       await this.#removeQuietly(tmp);
-      throw error;
+      // There from an attempt that failed after this point, and could not take it back.
+      if (errorCode(error) !== 'EEXIST') throw error;
     }
     try {
       await Promise.all([this.#flusher.flush(`${folder}/new`), this.#removeQuietly(tmp)]);
@@ -111,26 +127,30 @@ export class MaildirTransport implements LocalTransport {
     }
   }
 
-  /** Writes and flushes a file of a new name in tmp/; returns the name. */
-  async #write(folder: string, content: Uint8Array): Promise<string> {
-    for (let attempt = 1; ; attempt++) {
-      const name = this.#nextName();
-      const path = `${folder}/tmp/${name}`;
+  /** Writes and flushes the file in tmp/. */
+  async #write(path: string, content: Uint8Array): Promise<void> {
+    try {
+      const file = await this.#create(path);
       try {
-        const file = await this.#files.open(path, { create: true });
-        try {
-          await file.write(content, 0);
-          await file.flush();
-        } finally {
-          await file.close();
-        }
-        return name;
-      } catch (error) {
-        const taken = errorCode(error) === 'EEXIST';
-        if (taken && attempt < NAME_ATTEMPTS) continue;
-        if (!taken) await this.#removeQuietly(path);
-        throw error;
+        await file.write(content, 0);
+        await file.flush();
+      } finally {
+        await file.close();
       }
+    } catch (error) {
+      await this.#removeQuietly(path);
+      throw error;
+    }
+  }
+
+  async #create(path: string): Promise<OpenFile> {
+    try {
+      return await this.#files.open(path, { create: true });
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error;
+      // The name is ours alone: what has it was left by an attempt that was cut off.
+      await this.#files.remove(path);
+      return this.#files.open(path, { create: true });
     }
   }
 
@@ -150,18 +170,6 @@ export class MaildirTransport implements LocalTransport {
     await Promise.all([folder, domain, mail, this.#settings.home].map((one) => this.#flusher.flush(one)));
     if (this.#known.size >= KNOWN_MAILBOXES_MAX) this.#known.clear();
     this.#known.add(folder);
-  }
-
-  #nextName(): string {
-    const nowMs = this.#settings.clock.nowMs();
-    const micros = (Math.floor(nowMs) % 1000) * 1000;
-    return formatMessageName({
-      nowMs,
-      micros,
-      pid: process.pid,
-      count: ++this.#count,
-      host: this.#settings.host,
-    });
   }
 
   async #removeQuietly(path: string): Promise<void> {

@@ -1,11 +1,14 @@
 // How the driver asks for deliveries, local and remote. Both answer with one outcome per recipient and never reject:
 // what goes wrong in the environment is a temporary outcome with its text.
 
+import type { DeliveryIdentity } from '../core/format/maildir-name.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
 import type { Destination } from '../core/policy/route.ts';
 
 /** One message for one local recipient. */
 export interface LocalDelivery {
+  /** The same for each attempt at the same message and recipient. */
+  readonly identity: DeliveryIdentity;
   readonly address: Uint8Array;
   readonly sender: Uint8Array;
   readonly message: Uint8Array;

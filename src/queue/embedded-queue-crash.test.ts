@@ -197,6 +197,24 @@ describe('EmbeddedQueue on a disk that fails', () => {
     await reopened.close();
   });
 
+  it('keeps a job handed out when its verdict cannot be written, and takes the verdict later', async () => {
+    const disk = new SimulatedDisk(seededRandom(12));
+    const queue = await openOn(disk);
+    await accept(queue, 'x', 2);
+    const [job] = await queue.claim('local', Number.MAX_SAFE_INTEGER, 1);
+    disk.setFault({ fail: (_, kind) => (kind === 'write' ? 'EIO' : undefined) });
+    await assert.rejects(queue.settle(job!, [{ index: 0, state: 'done' }], 5), SystemError);
+    assert.deepEqual(await queue.claim('local', Number.MAX_SAFE_INTEGER, 1), []);
+    disk.setFault({});
+    await queue.settle(job!, [{ index: 0, state: 'done' }], 5);
+    const [rest] = await queue.claim('local', Number.MAX_SAFE_INTEGER, 1);
+    assert.deepEqual(
+      rest!.recipients.map(({ index }) => index),
+      [1],
+    );
+    await queue.close();
+  });
+
   it('removes the file of a large message that was delivered', async () => {
     const disk = new SimulatedDisk(seededRandom(11));
     const queue = await openOn(disk);

@@ -158,23 +158,17 @@ export class EmbeddedQueue implements Queue {
     const entry = await this.#resting(job.id);
     if (entry === undefined) return this.#settleInIndex(job, verdicts, nextDueMs);
     const { id, segment } = entry.origin;
-    try {
-      if (entry.wouldEndWell(job.channel, verdicts)) {
-        await this.#append(entry, { type: 'remove', id, segment });
-        this.#drop(entry);
-        return { finished: true, failures: [] };
-      }
-      await this.#append(entry, { type: 'settle', id, segment, channel: job.channel, nextDueMs, verdicts });
-      entry.apply(job.channel, verdicts, nextDueMs);
-    } catch (error) {
-      // Not recorded: the job comes again, and its recipients may get the message twice.
-      entry.apply(job.channel, [], nextDueMs);
-      throw error;
-    } finally {
-      if (nextDueMs !== undefined) {
-        entry.out[job.channel] = false;
-        this.#schedule(entry, job.channel);
-      }
+    if (entry.wouldEndWell(job.channel, verdicts)) {
+      await this.#append(entry, { type: 'remove', id, segment });
+      this.#drop(entry);
+      return { finished: true, failures: [] };
+    }
+    const { channel } = job;
+    await this.#append(entry, { type: 'settle', id, segment, channel, nextDueMs, verdicts });
+    entry.apply(channel, verdicts, nextDueMs);
+    if (nextDueMs !== undefined) {
+      entry.out[channel] = false;
+      this.#schedule(entry, channel);
     }
     if (!entry.isFinished) return { finished: false, failures: [] };
     if (!entry.hasFailures) await this.remove(id);

@@ -125,6 +125,7 @@ export interface Queue {
    * one is due, and calls {@link remove}; after a crash in between the message is handed out again by {@link finished}.
    * A message that ends without failures is removed by this call; {@link remove} is then without effect.
    * If the message was removed meanwhile nothing happens (`finished` is false).
+   * @throws SystemError if nothing could be recorded: the job stays handed out, and the call can be made again
    */
   settle(job: Job, verdicts: readonly Verdict[], nextDueMs: number | undefined): Promise<Settled>;
   /** Messages without recipients left that were not removed before the last stop. Call once after opening. */

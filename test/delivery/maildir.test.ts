@@ -1,11 +1,12 @@
 // Delivery to Maildirs on the real file system, and on one that fails.
 
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { bytesOf } from '../../src/core/bytes/bytes.ts';
+import { formatMessageName } from '../../src/core/format/maildir-name.ts';
 import { FolderFlusher } from '../../src/delivery/folder-flusher.ts';
 import { type MaildirFiles, MaildirTransport, NODE_MAILDIR_FILES } from '../../src/delivery/maildir.ts';
 import { SYSTEM_CLOCK } from '../../src/host/clock.ts';
@@ -24,7 +25,16 @@ function transport(home: string, files?: MaildirFiles): MaildirTransport {
   return new MaildirTransport(files ? { ...settings, files } : settings);
 }
 
-const mail = (address: string, message = 'Subject: x\n\nbody\n', sender = 'joe@a.example') => ({
+let messages = 0;
+
+/** A delivery; without an identity it is one of a message of its own, accepted now. */
+const mail = (
+  address: string,
+  message = 'Subject: x\n\nbody\n',
+  sender = 'joe@a.example',
+  identity = { birthMs: Date.now(), message: ++messages, recipient: 0 },
+) => ({
+  identity,
   address: bytesOf(address),
   sender: bytesOf(sender),
   message: bytesOf(message),
@@ -46,7 +56,7 @@ test('deliver() stores the message below its two fields', () =>
     assert.deepEqual(await readdir(join(box, 'tmp')), []);
     assert.deepEqual(await readdir(join(box, 'cur')), []);
     const [name] = await readdir(join(box, 'new'));
-    assert.match(name!, /^\d{10}\.M\d+P\d+Q\d+\.mx\.example$/);
+    assert.match(name!, /^\d{10}\.M\d+Q\d+R0\.mx\.example$/);
     assert.equal((await stat(join(box, 'new', name!))).mode & 0o777, 0o600);
     assert.equal((await stat(box)).mode & 0o777, 0o700);
   }));
@@ -106,6 +116,36 @@ test('deliver() makes a mailbox again that was removed', () =>
     assert.equal((await contents(join(home, 'mail/h/a/new'))).length, 1);
   }));
 
+const EARLIER = { birthMs: Date.now() - 60_000, message: 7, recipient: 1 };
+
+test('deliver() recognises a message that the process before stored without recording it', () =>
+  withHome(async (home) => {
+    const box = join(home, 'mail/h/a');
+    assert.equal((await transport(home).deliver(mail('a@h', 'm', '', EARLIER))).letter, 'K');
+    assert.equal((await transport(home).deliver(mail('a@h', 'm', '', EARLIER))).letter, 'K');
+    assert.equal((await contents(join(box, 'new'))).length, 1);
+    // A mail reader has moved it meanwhile.
+    const [name] = await readdir(join(box, 'new'));
+    await rename(join(box, 'new', name!), join(box, 'cur', `${name}:2,S`));
+    assert.equal((await transport(home).deliver(mail('a@h', 'm', '', EARLIER))).letter, 'K');
+    assert.deepEqual(await readdir(join(box, 'new')), []);
+    const other = { ...EARLIER, recipient: 2 };
+    assert.equal((await transport(home).deliver(mail('a@h', 'm', '', other))).letter, 'K');
+    assert.equal((await contents(join(box, 'new'))).length, 1);
+  }));
+
+test('deliver() replaces what a cut attempt left in tmp/', () =>
+  withHome(async (home) => {
+    const local = transport(home);
+    await local.deliver(mail('a@h', 'first'));
+    const box = join(home, 'mail/h/a');
+    const name = formatMessageName(EARLIER, 'mx.example');
+    await writeFile(join(box, 'tmp', name), 'ha');
+    assert.equal((await local.deliver(mail('a@h', 'half', '', EARLIER))).letter, 'K');
+    assert.match(await readFile(join(box, 'new', name), 'latin1'), /\nhalf$/);
+    assert.deepEqual(await readdir(join(box, 'tmp')), []);
+  }));
+
 /** The real file system, but one operation fails with the code; all operations are noted in order. */
 function failing(fail: string, code: string, calls: string[] = []): MaildirFiles {
   const step = async (name: string, path: string) => {
@@ -114,6 +154,7 @@ function failing(fail: string, code: string, calls: string[] = []): MaildirFiles
   };
   const real = NODE_MAILDIR_FILES;
   return {
+    list: (path) => step('list', path).then(() => real.list(path)),
     makeFolder: (path) => step('makeFolder', path).then(() => real.makeFolder(path)),
     remove: (path) => step('remove', path).then(() => real.remove(path)),
     link: (from, to) => step('link', to).then(() => real.link(from, to)),

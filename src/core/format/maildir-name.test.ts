@@ -34,7 +34,7 @@ test('encodeMailboxPart() has no name for a part that is too long', () => {
   assert.equal(encodeMailboxPart(bytesOf('/'.repeat(67))), undefined);
 });
 
-test('formatMessageName() puts time, process, count and host together', () => {
-  const name = formatMessageName({ nowMs: 1_700_000_000_999, micros: 42, pid: 7, count: 3, host: 'a/b:c' });
-  assert.equal(name, '1700000000.M42P7Q3.a\\057b\\072c');
+test('formatMessageName() puts time, message, recipient and host together', () => {
+  const name = formatMessageName({ birthMs: 1_700_000_000_999, message: 7, recipient: 3 }, 'a/b:c');
+  assert.equal(name, '1700000000.M999000Q7R3.a\\057b\\072c');
 });

@@ -43,26 +43,28 @@ export function encodeMailboxPart(part: Uint8Array): string | undefined {
   return name.length > MAILBOX_PART_BYTES_MAX ? undefined : name;
 }
 
-/** What makes a message's file name unlike every other one. */
-export interface MessageNameParts {
-  /** Time of delivery, ms since 1970. */
-  readonly nowMs: number;
-  /** Microseconds of the second, 0 to 999999. */
-  readonly micros: number;
-  readonly pid: number;
-  /** Deliveries of this process so far. */
-  readonly count: number;
-  /** This host's name. */
-  readonly host: string;
+/** What names one message for one recipient, in this attempt and in every later one. */
+export interface DeliveryIdentity {
+  /** When the queue accepted the message, ms since 1970. */
+  readonly birthMs: number;
+  /** The message in its queue. */
+  readonly message: number;
+  /** The recipient in the message. */
+  readonly recipient: number;
 }
 
-/** The unique name `SECONDS.MmicrosPpidQcount.HOST`; `/` and `:` in the host are written as octal escapes. */
-export function formatMessageName(parts: MessageNameParts): string {
-  let host = '';
-  for (let i = 0; i < parts.host.length; i++) {
-    const character = parts.host.charAt(i);
-    host += character === '/' ? '\\057' : character === ':' ? '\\072' : character;
+/**
+ * The unique name `SECONDS.MmicrosecondsQmessageRrecipient.HOST`; `/` and `:` in the host are written as octal escapes.
+ * It is the same each time the same message is delivered to the same recipient, so that a delivery whose verdict was lost
+ * in a crash can be recognised.
+ */
+export function formatMessageName(identity: DeliveryIdentity, host: string): string {
+  let safeHost = '';
+  for (let i = 0; i < host.length; i++) {
+    const character = host.charAt(i);
+    safeHost += character === '/' ? '\\057' : character === ':' ? '\\072' : character;
   }
-  const seconds = Math.floor(parts.nowMs / 1000);
-  return `${seconds}.M${parts.micros}P${parts.pid}Q${parts.count}.${host}`;
+  const seconds = Math.floor(identity.birthMs / 1000);
+  const microseconds = (Math.floor(identity.birthMs) % 1000) * 1000;
+  return `${seconds}.M${microseconds}Q${identity.message}R${identity.recipient}.${safeHost}`;
 }
