@@ -131,6 +131,7 @@ class QmqpConnection {
   #size = 0;
   /** Waiting for the queue: events stay in the session. */
   #isBusy = false;
+  #isComplete = false;
   hasBegun = false;
 
   constructor(socket: Socket, ip: string, options: QmqpListenerOptions, onClose: () => void) {
@@ -165,6 +166,8 @@ class QmqpConnection {
   }
 
   #receive(bytes: Uint8Array): void {
+    // After the request nothing counts, and nothing of it is kept while the queue decides.
+    if (this.#isComplete) return;
     if (!this.hasBegun) this.#options.onRequest?.();
     this.hasBegun = true;
     this.heardMs = this.#options.clock.nowMs();
@@ -221,6 +224,7 @@ class QmqpConnection {
   #decide(isRefused: boolean): void {
     const intake = this.#intake;
     this.#isBusy = true;
+    this.#isComplete = true;
     if (isRefused || intake === undefined) {
       this.#abort();
       this.#reply(this.#session.refusal ?? { letter: 'Z', text: 'qq internal bug (#4.3.0)' });
