@@ -1,7 +1,16 @@
 // What the build makes: one bundle and one launcher per program, and links for programs that are another one by name.
 
 /** Null client and server programs: CommonJS, no run-time dependency, started often. */
-export const PROGRAMS = ['sendmail', 'qmail-inject', 'qmail-qmqpc', 'qmail-qmqpd'];
+export const PROGRAMS = [
+  'sendmail',
+  'qmail-inject',
+  'qmail-qmqpc',
+  'qmail-qmqpd',
+  'forward',
+  'condredirect',
+  'except',
+  'bouncesaying',
+];
 
 /** Long-running or interactive programs: ES modules, may use packages. */
 export const HUB_PROGRAMS = ['mini-qmail'];

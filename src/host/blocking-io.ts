@@ -7,9 +7,13 @@ import { errorCode, SystemError } from './system-error.ts';
 const STDERR = 2;
 const RETRY_MS = 5;
 
-/** Reads what is there, at least one byte unless the input has ended; returns how many bytes. @throws SystemError */
-export function readBlocking(descriptor: number, buffer: Uint8Array): number {
-  return insist('read', descriptor, () => readSync(descriptor, buffer, 0, buffer.length, null));
+/**
+ * Reads what is there, at least one byte unless the input has ended; returns how many bytes.
+ * @param position where in a file; without it the descriptor's own position is used and moved
+ * @throws SystemError
+ */
+export function readBlocking(descriptor: number, buffer: Uint8Array, position?: number): number {
+  return insist('read', descriptor, () => readSync(descriptor, buffer, 0, buffer.length, position ?? null));
 }
 
 /** Writes all bytes. @throws SystemError */

@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PROGRAMS } from '../../scripts/programs.mjs';
 import {
   expandBytes,
   matchesBytes,
@@ -24,12 +25,11 @@ import {
   timePlaceholders,
   type VectorBytes,
 } from './vector-bytes.ts';
+import { compareVectorFiles, type ExpectedFile, type FileContent, writeVectorFiles } from './vector-files.ts';
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Our programs a home gets beside the queue program, whether or not the case uses them. */
-const INSTALLED = ['qmail-inject', 'sendmail', 'qmail-qmqpc'];
-
-type FileContent = VectorBytes | { readonly dir: true } | { readonly content: VectorBytes } | null;
+const INSTALLED = PROGRAMS;
 
 /** What a run must have done. */
 export interface ClientExpectation {
@@ -39,6 +39,8 @@ export interface ClientExpectation {
   readonly queue_run?: number;
   readonly fd0?: VectorBytes | null;
   readonly fd1?: VectorBytes | null;
+  /** The working directory afterwards: all that is in it. */
+  readonly files?: { readonly [name: string]: ExpectedFile };
   readonly queue_argv?: readonly VectorBytes[];
   readonly queue_cwd?: VectorBytes;
   readonly exec?: {
@@ -73,6 +75,8 @@ export interface ClientCase {
   };
   readonly invoke_as?: string;
   readonly home_missing?: boolean;
+  /** Octal; 022 otherwise. */
+  readonly umask?: string;
   readonly expect: ClientExpectation;
 }
 
@@ -115,7 +119,7 @@ export function prepareCase(vector: ClientCase, installation: Installation = 'li
   mkdirSync(cwd);
   mkdirSync(join(folder, 'records'));
   writeRecorders(vector, folder, placeholders);
-  writeFiles(cwd, vector.files ?? {}, placeholders);
+  writeVectorFiles(cwd, vector.files ?? {}, placeholders);
   let path = join(home, 'bin', vector.program);
   if (vector.home_missing === true) {
     path = join(ROOT, 'bin', vector.program);
@@ -124,7 +128,7 @@ export function prepareCase(vector: ClientCase, installation: Installation = 'li
     writeBin(vector, folder, home, installation);
     if (vector.control !== null) {
       mkdirSync(join(home, 'control'));
-      writeFiles(join(home, 'control'), vector.control ?? {}, placeholders);
+      writeVectorFiles(join(home, 'control'), vector.control ?? {}, placeholders);
     }
   }
   if (vector.invoke_as !== undefined) {
@@ -133,21 +137,6 @@ export function prepareCase(vector: ClientCase, installation: Installation = 'li
     path = link;
   }
   return { case: vector, folder, home, cwd, placeholders, path };
-}
-
-function writeFiles(
-  folder: string,
-  files: { readonly [name: string]: FileContent },
-  table: Placeholders,
-): void {
-  for (const [name, content] of Object.entries(files)) {
-    const path = join(folder, name);
-    if (content === null) continue;
-    if (typeof content === 'object' && 'dir' in content) mkdirSync(path);
-    else if (typeof content === 'object' && 'content' in content) {
-      writeFileSync(path, expandBytes(content.content, table));
-    } else writeFileSync(path, expandBytes(content, table));
-  }
 }
 
 function writeBin(vector: ClientCase, folder: string, home: string, installation: Installation): void {
@@ -211,7 +200,8 @@ export function runCase(prepared: PreparedCase): Promise<ClientRun> {
   const closed = [...(vector.close_fd ?? []), ...(vector.stdin_closed === true ? [0] : [])];
   const redirections = closed.map((descriptor) => `${descriptor}>&-`);
   const script = join(prepared.folder, 'run');
-  writeFileSync(script, ['exec /usr/bin/env', ...words.map(shellQuote), ...redirections].join(' '), 'latin1');
+  const command = ['exec /usr/bin/env', ...words.map(shellQuote), ...redirections].join(' ');
+  writeFileSync(script, `umask ${vector.umask ?? '022'}\n${command}`, 'latin1');
 
   const startSeconds = Math.floor(Date.now() / 1000);
   const input = openInput(prepared);
@@ -314,6 +304,7 @@ function compareAt(
   note('exit', run.exit, expect.exit);
   check('stderr', run.stderr, expect.stderr);
   check('stdout', run.stdout, expect.stdout);
+  if (expect.files !== undefined) differences.push(...compareVectorFiles(prepared.cwd, expect.files, now));
   const runs = (readRecord(prepared, 'pids')?.toString().match(/\n/g) ?? []).length;
   if (expect.queue_run !== undefined) note('queue_run', runs, expect.queue_run);
   if (expect.exec === undefined) {
