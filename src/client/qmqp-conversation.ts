@@ -110,15 +110,9 @@ class Conversation {
       return;
     }
     this.#arm(WRITE_MS, () => this.#fail());
-    const socket = this.#socket;
-    const pieces = this.#takePieces();
-    const last = pieces.pop();
-    socket.cork();
-    for (const piece of pieces) socket.write(piece);
-    socket.write(last ?? '', (error) => {
+    this.#socket.write(Buffer.concat(this.#takePieces()), (error) => {
       if (!error && this.#phase === 'writing') this.#write();
     });
-    socket.uncork();
   }
 
   /** The next pieces of the request, {@link WRITE_SIZE} bytes in all unless it ends there. */

@@ -48,7 +48,7 @@ export function ownProgramAt(path: string, ownBin: string): string | undefined {
 
 function realPath(path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     return resolve(path);
   }

@@ -6,6 +6,4 @@ import { argumentBytes, Environment } from '../host/raw-arguments.ts';
 
 const { args, ...invocation } = readInvocation();
 const env = new Environment(process.env);
-void runSendmail({ ...invocation, args: argumentBytes(args), env }).then((exit) => {
-  process.exitCode = exit;
-});
+void runSendmail({ ...invocation, args: argumentBytes(args), env }).then((exit) => process.exit(exit));
