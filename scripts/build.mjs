@@ -2,22 +2,31 @@
 // as `prepare` with whatever node it has, while the launchers name the interpreter that came with `npm ci`.
 
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   accessSync,
   constants,
   existsSync,
+  lstatSync,
   mkdirSync,
+  readdirSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { hasCodeCache, makeCodeCaches, startFile } from './code-cache.mjs';
 import { HUB_PROGRAMS, LINKS, PROGRAMS, WORKERS } from './programs.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const DIST = join(ROOT, 'dist');
+const BIN = join(ROOT, 'bin');
+// What is not part of this build may be part of another that runs now, or of a program that starts now.
+const STALE_AFTER_MS = 600_000;
 // Linux reads at most 255 bytes of an interpreter line; older kernels and other systems 127.
 const INTERPRETER_LINE_MAX = 127;
 
@@ -66,27 +75,30 @@ const COMMON = {
   bundle: true,
   platform: 'node',
   target: 'node24',
-  sourcemap: 'external',
   legalComments: 'none',
+  sourcemap: 'external',
   logLevel: 'warning',
+  outdir: 'dist',
+  write: false,
 };
 
+/** All bundles with their source maps, as esbuild's output files. */
 async function bundleAll() {
   const source = (name) => [name, `src/program/${name}.ts`];
   const present = ([, path]) => existsSync(join(ROOT, path));
-  await build({
+  const short = await build({
     ...COMMON,
     entryPoints: Object.fromEntries(PROGRAMS.map(source).filter(present)),
-    outdir: 'dist',
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
+    // A script with a code cache cannot import(), but it can require, to the same effect.
+    supported: { 'dynamic-import': false },
   });
-  await build({
+  const long = await build({
     ...COMMON,
     entryPoints: Object.fromEntries(
       [...HUB_PROGRAMS.map(source), ...Object.entries(WORKERS)].filter(present),
     ),
-    outdir: 'dist',
     format: 'esm',
     outExtension: { '.js': '.mjs' },
     // Packages in CommonJS form call require; an ES module has to make it first.
@@ -94,24 +106,83 @@ async function bundleAll() {
       js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
     },
   });
+  return [...short.outputFiles, ...long.outputFiles];
 }
 
+/** Calls `make` with a temporary name and gives its result the real one, in one step. */
+function replace(path, make) {
+  const temporary = `${path}.${process.pid}.tmp`;
+  rmSync(temporary, { force: true });
+  make(temporary);
+  renameSync(temporary, path);
+  return path;
+}
+
+function writeWhole(path, content, mode = 0o644) {
+  return replace(path, (temporary) => writeFileSync(temporary, content, { mode }));
+}
+
+/** Writes dist/; returns the paths, and what {@link makeCodeCaches} needs for the programs that get a code cache. */
+function writeBundles(outputs) {
+  mkdirSync(DIST, { recursive: true });
+  const written = [];
+  const cached = [];
+  const isCached = (path) => path.endsWith('.cjs') && hasCodeCache(basename(path, '.cjs'));
+  for (const { path, contents } of outputs) {
+    if (isCached(path)) {
+      const name = basename(path, '.cjs');
+      const { bundle, cache } = writeCachedBundle(name, contents);
+      const map = outputs.find((output) => output.path === `${path}.map`);
+      cached.push({ name, launcher: join(BIN, name), bundle, cache });
+      written.push(path, bundle, cache, writeWhole(`${bundle}.map`, map.contents));
+    } else if (!isCached(path.replace(/\.map$/, ''))) written.push(writeWhole(path, contents));
+  }
+  return { written, cached };
+}
+
+/** Writes a bundle and the file that starts it; returns the bundle's path and the one for its cache. */
+function writeCachedBundle(name, contents) {
+  // It is read as Latin-1, the quickest way. esbuild escapes everything else.
+  if (contents.some((byte) => byte > 127)) throw new Error(`Bundle of ${name} is not ASCII`);
+  const hash = createHash('sha256').update(contents).digest('hex').slice(0, 16);
+  const names = { bundle: `${name}.${hash}.cjs`, cache: `${name}.${hash}.cache` };
+  const bundle = writeWhole(join(DIST, names.bundle), contents);
+  writeWhole(join(DIST, `${name}.cjs`), startFile(names));
+  return { bundle, cache: join(DIST, names.cache) };
+}
+
+/** Writes bin/; returns the paths. */
 function writeLaunchers(interpreter) {
-  const bin = join(ROOT, 'bin');
-  rmSync(bin, { recursive: true, force: true });
-  mkdirSync(bin);
+  mkdirSync(BIN, { recursive: true });
+  const written = [];
   for (const [names, extension] of [
     [PROGRAMS, 'cjs'],
     [HUB_PROGRAMS, 'mjs'],
   ]) {
     for (const name of names) {
-      const bundle = join(ROOT, 'dist', `${name}.${extension}`);
-      if (existsSync(bundle)) writeFileSync(join(bin, name), launcher(interpreter, bundle), { mode: 0o755 });
+      const bundle = join(DIST, `${name}.${extension}`);
+      const path = join(BIN, name);
+      if (existsSync(bundle)) written.push(writeWhole(path, launcher(interpreter, bundle), 0o755));
     }
   }
-  for (const [name, program] of Object.entries(LINKS)) symlinkSync(program, join(bin, name));
+  for (const [name, program] of Object.entries(LINKS)) {
+    written.push(replace(join(BIN, name), (temporary) => symlinkSync(program, temporary)));
+  }
+  return written;
 }
 
-rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
-await bundleAll();
-writeLaunchers(findInterpreter());
+/** Removes from a folder what no build of the last minutes has written. */
+function removeStale(folder, written) {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    if (written.includes(path)) continue;
+    const writtenMs = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    if (Date.now() - writtenMs > STALE_AFTER_MS) rmSync(path, { recursive: true, force: true });
+  }
+}
+
+const interpreter = findInterpreter();
+const { written, cached } = writeBundles(await bundleAll());
+written.push(...writeLaunchers(interpreter));
+await makeCodeCaches(interpreter, cached);
+for (const folder of [DIST, BIN]) removeStale(folder, written);
