@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -138,12 +139,11 @@ for (const kind of ['one-line', 'shell']) {
 
   test(`a ${kind} launcher is what its folder's path needs`, () => {
     const [first] = readFileSync(nameOf('sendmail'), 'utf8').split('\n');
-    if (kind === 'shell') assert.equal(first, '#!/bin/sh');
-    else
-      assert.equal(
-        first,
-        `#!${join(ROOT, 'node_modules/node/bin/node')} ${join(plain, 'dist/sendmail.cjs')}`,
-      );
+    const line = `#!${realpathSync(join(ROOT, 'node_modules/node/bin/node'))} ${join(rootOf(), 'dist/sendmail.cjs')}`;
+    // A checkout or temporary folder with a long path needs a shell as well.
+    const fits = line.length <= 127 && line.split(' ').length === 2;
+    assert.equal(first, fits ? line : '#!/bin/sh');
+    if (kind === 'shell') assert.equal(fits, false);
   });
 
   test(`a ${kind} launcher works with an empty environment, from another folder`, async () => {
