@@ -10,6 +10,10 @@ export const PROGRAMS = [
   'condredirect',
   'except',
   'bouncesaying',
+  'preline',
+  'predate',
+  'datemail',
+  'mailsubj',
 ];
 
 /** Long-running or interactive programs: ES modules, may use packages. */

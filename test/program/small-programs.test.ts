@@ -50,6 +50,10 @@ function ownCase(
 
 const DELIVERY = { SENDER: 'a@b.c', NEWSENDER: 'own@l.example', DTLINE: 'Delivered-To: joe@x.y\n' };
 
+const LINES = { UFLINE: 'U\n', RPLINE: 'R\n', DTLINE: 'D\n' };
+const INJECTED = { env: { USER: 'joe' }, control: { me: 'h.x\n' } };
+const INJECTED_HEADER = 'Date: {{DATE}}\nMessage-ID: <{{STAMP}}.{{CHILDPID}}.qmail@h.x>\nFrom: joe@h.x\n';
+
 const OWN_CASES: readonly ClientCase[] = [
   ownCase('hands on addresses that are not UTF-8', 'forward', [{ b64: 'YvxAeC55' }], {
     env: DELIVERY,
@@ -116,6 +120,63 @@ const OWN_CASES: readonly ClientCase[] = [
       expect: { exit: 100, stderr: { b64: '/Ao=' } },
     },
   ),
+  ownCase('uses the last option for a line', 'preline', ['-fFdD', '-R', '-r', 'cat'], {
+    env: LINES,
+    stdin: 'm',
+    expect: { stdout: 'U\nD\nm' },
+  }),
+  ownCase('lets a program ignore a small input', 'preline', ['true'], {
+    env: LINES,
+    stdin: { parts: [['x', 8000]] },
+    expect: {},
+  }),
+  ownCase('copies more than a pipe holds', 'preline', ['sh', '-c', 'sleep 0.1; cat | wc -c'], {
+    env: LINES,
+    stdin: { parts: [['x', 400_000]] },
+    expect: { stdout: '400006\n' },
+  }),
+  ownCase('runs nothing on a closed standard input', 'preline', ['sh', '-c', 'cat; echo ran'], {
+    env: LINES,
+    stdin_closed: true,
+    expect: { exit: 111, stderr: 'preline: fatal: unable to copy input: file descriptor not open\n' },
+  }),
+  ownCase('says what it cannot run', 'predate', ['/etc'], {
+    expect: { exit: 111, stderr: 'predate: fatal: unable to run /etc: access denied\n' },
+  }),
+  ownCase('lets a program ignore its input, and returns its exit code', 'predate', ['false'], {
+    stdin: { parts: [['x', 400_000]] },
+    expect: { exit: 1 },
+  }),
+  ownCase('sends nothing when its input cannot be read', 'predate', ['sh', '-c', 'cat; echo ran'], {
+    stdin_dir: true,
+    expect: { exit: 111, stderr: 'predate: fatal: unable to read input: is a directory\n' },
+  }),
+  ownCase('knows the zone of a place', 'predate', ['cat'], {
+    env: { TZ: ':Asia/Tokyo' },
+    stdin: '',
+    expect: { stdout: 'Date: {{LOCALDATE}} +0900\n' },
+  }),
+  ownCase('shows a subject as it is', 'mailsubj', ['a\\nb  c\tBcc: x', 'bob@x.y'], {
+    ...INJECTED,
+    stdin: 'body',
+    expect: { fd0: `${INJECTED_HEADER}Subject: a\\nb  c\tBcc: x\nTo: bob@x.y\n\nbody\n` },
+  }),
+  ownCase('lets no argument begin a header field', 'mailsubj', ['a\nBcc: c@x.y', 'bob@x.y\nBcc: d@x.y'], {
+    ...INJECTED,
+    expect: {
+      exit: 100,
+      stderr: { parts: [['qmail-inject: fatal: unable to parse this line:\nTo: bob@x.y Bcc: d@x.y\n', 1]] },
+      queue_run: 0,
+    },
+  }),
+  ownCase('reads no message from a closed standard input', 'mailsubj', ['s', 'bob@x.y'], {
+    ...INJECTED,
+    stdin_closed: true,
+    expect: { exit: 111, stderr: 'mailsubj: fatal: unable to read input: file descriptor not open\n' },
+  }),
+  ownCase('wants a subject', 'mailsubj', [], {
+    expect: { exit: 100, stderr: 'mailsubj: usage: mailsubj subject recip ...\n' },
+  }),
 ];
 
 describe('the small programs', { concurrency: 2 }, () => {

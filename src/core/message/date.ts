@@ -1,7 +1,9 @@
-// Dates as mail programs write them, always in GMT. The calendar is computed here: core has no Date, and the result
-// must not depend on a zone. Valid for every moment since 1970 that a safe integer of milliseconds can name.
+// Dates as mail programs write them, in GMT unless the caller gives an offset. The calendar is computed here: core has no
+// Date, and the result must not depend on where it runs. Valid for every moment since 1970 that a safe integer of milliseconds can name.
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+/** 1 January 1970 was a Thursday. */
+const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const DAY_SECONDS = 86400;
 /** Days in 400 years of the Gregorian calendar, after which it repeats. */
 const ERA_DAYS = 146097;
@@ -23,9 +25,34 @@ interface CalendarTime {
  * @param msSince1970 milliseconds since 1970, 0 or more; parts of a second are dropped
  */
 export function formatDate(msSince1970: number): string {
+  return `${formatDateAndClock(calendarTime(msSince1970))} -0000`;
+}
+
+/**
+ * The same in local time: `26 Sep 1995 06:46:53 +0200`. The zone is rounded to the nearest minute, half a minute away from
+ * zero, the time is not.
+ * @param offsetSeconds local time minus GMT
+ */
+export function formatLocalDate(msSince1970: number, offsetSeconds: number): string {
+  const sign = offsetSeconds < 0 ? '-' : '+';
+  const minutes = Math.floor((Math.abs(offsetSeconds) + 30) / 60);
+  const zone = `${sign}${twoDigits(Math.floor(minutes / 60))}${twoDigits(minutes % 60)}`;
+  return `${formatDateAndClock(calendarTime(msSince1970 + offsetSeconds * 1000))} ${zone}`;
+}
+
+/** The date of a line that begins a message in an mbox file: `Tue Sep 26 04:46:53 1995`, 24 characters, in GMT. */
+export function formatMboxDate(msSince1970: number): string {
   const t = calendarTime(msSince1970);
-  const clock = `${twoDigits(t.hour)}:${twoDigits(t.minute)}:${twoDigits(t.second)}`;
-  return `${t.day} ${MONTHS[t.month - 1]} ${t.year} ${clock} -0000`;
+  const weekday = WEEKDAYS[(((Math.floor(msSince1970 / 86400000) + 4) % 7) + 7) % 7];
+  return `${weekday} ${MONTHS[t.month - 1]} ${twoDigits(t.day)} ${clockText(t)} ${t.year}`;
+}
+
+function formatDateAndClock(t: CalendarTime): string {
+  return `${t.day} ${MONTHS[t.month - 1]} ${t.year} ${clockText(t)}`;
+}
+
+function clockText(t: CalendarTime): string {
+  return `${twoDigits(t.hour)}:${twoDigits(t.minute)}:${twoDigits(t.second)}`;
 }
 
 /**
