@@ -1,7 +1,7 @@
 // mini-qmail: the administrator's command. Subcommands load when they run.
 
 import { dirname, join, resolve } from 'node:path';
-import { defineCommand, runMain } from 'citty';
+import { defineCommand, runCommand, runMain } from 'citty';
 import { readInvocation } from '../host/invocation.ts';
 
 const VERSION = '0.1.0';
@@ -78,4 +78,21 @@ function homeOf(given: string | undefined): string {
   return given === undefined ? invocation.home : resolve(given);
 }
 
-await runMain(main, { rawArgs: [...invocation.args] });
+/** Exit codes as of all our programs: the caller is wrong, or the environment. */
+const EXIT_USAGE = 100;
+const EXIT_TEMPORARY = 111;
+
+const rawArgs = [...invocation.args];
+if (rawArgs.some((word) => ['--help', '-h', '--version', '-v'].includes(word)))
+  await runMain(main, { rawArgs });
+else {
+  try {
+    await runCommand(main, { rawArgs });
+  } catch (error) {
+    // The package calls its own complaints so: a command or an option that does not exist or lacks its value.
+    const isUsage = error instanceof Error && error.name === 'CLIError';
+    const text = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`mini-qmail: fatal: ${text}${isUsage ? '; see mini-qmail --help' : ''}\n`);
+    process.exitCode = isUsage ? EXIT_USAGE : EXIT_TEMPORARY;
+  }
+}
