@@ -14,6 +14,8 @@ export const PROGRAMS = [
   'predate',
   'datemail',
   'mailsubj',
+  'maildirmake',
+  'maildir2mbox',
 ];
 
 /** Long-running or interactive programs: ES modules, may use packages. */

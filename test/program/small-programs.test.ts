@@ -14,7 +14,21 @@ import type { VectorBytes } from '../support/vector-bytes.ts';
 
 const VECTORS = readClientCases('small-programs');
 /** Case to what ours does instead of the original. */
-const DIFFERENT: { readonly [id: string]: Partial<ClientExpectation> } = {};
+const DIFFERENT: { readonly [id: string]: Partial<ClientExpectation> } = {
+  'maildir2mbox-013': {
+    files: {
+      ...filesOf('maildir2mbox-013'),
+      mbox: {
+        mode: '0600',
+        content: 'From a@b Tue Feb 29 00:00:00 2000\nReturn-Path: <a@b>\n\nfirst\nlast without newline\n\n',
+      },
+    },
+  },
+};
+
+function filesOf(id: string): ClientExpectation['files'] & object {
+  return VECTORS.find((vector) => vector.id === id)?.expect.files ?? {};
+}
 
 function isBuilt({ program }: ClientCase): boolean {
   return PROGRAMS.includes(program);
@@ -53,6 +67,10 @@ const DELIVERY = { SENDER: 'a@b.c', NEWSENDER: 'own@l.example', DTLINE: 'Deliver
 const LINES = { UFLINE: 'U\n', RPLINE: 'R\n', DTLINE: 'D\n' };
 const INJECTED = { env: { USER: 'joe' }, control: { me: 'h.x\n' } };
 const INJECTED_HEADER = 'Date: {{DATE}}\nMessage-ID: <{{STAMP}}.{{CHILDPID}}.qmail@h.x>\nFrom: joe@h.x\n';
+
+const MAILBOX = { MAIL: '{{CWD}}/mbox', MAILTMP: '{{CWD}}/mbox.tmp', MAILDIR: '{{CWD}}/M' };
+const MAILDIR = { 'M/new': { dir: true }, 'M/cur': { dir: true }, 'M/tmp': { dir: true } } as const;
+const MAILDIR_AFTER = { M: { dir: true }, ...MAILDIR } as const;
 
 const OWN_CASES: readonly ClientCase[] = [
   ownCase('hands on addresses that are not UTF-8', 'forward', [{ b64: 'YvxAeC55' }], {
@@ -176,6 +194,110 @@ const OWN_CASES: readonly ClientCase[] = [
   }),
   ownCase('wants a subject', 'mailsubj', [], {
     expect: { exit: 100, stderr: 'mailsubj: usage: mailsubj subject recip ...\n' },
+  }),
+  ownCase('makes private folders under any umask', 'maildirmake', [{ b64: 'TfwvLi4vTQ==' }, 'x'], {
+    umask: '000',
+    files: {},
+    expect: {
+      exit: 111,
+      stderr: {
+        b64: 'bWFpbGRpcm1ha2U6IGZhdGFsOiB1bmFibGUgdG8gbWtkaXIgTfwvLi4vTTogZmlsZSBkb2VzIG5vdCBleGlzdAo=',
+      },
+    },
+  }),
+  ownCase('gives nothing to others, whatever the umask', 'maildirmake', ['M'], {
+    umask: '000',
+    expect: {
+      files: {
+        M: { dir: true, mode: '0700' },
+        'M/tmp': { dir: true, mode: '0700' },
+        'M/new': { dir: true, mode: '0700' },
+        'M/cur': { dir: true, mode: '0700' },
+      },
+    },
+  }),
+  ownCase('quotes over the borders of its buffer, and keeps old mail', 'maildir2mbox', [], {
+    env: MAILBOX,
+    files: {
+      ...MAILDIR,
+      mbox: 'old\n\n',
+      'M/new/a': {
+        content: {
+          parts: [
+            ['x'.repeat(65_530), 1],
+            ['\n>From y', 1],
+          ],
+        },
+        mtime: 951_782_400,
+      },
+    },
+    expect: {
+      files: {
+        ...MAILDIR_AFTER,
+        mbox: {
+          mode: '0600',
+          content: {
+            parts: [
+              ['old\n\nFrom ', 1],
+              ['X', 3],
+              [' Tue Feb 29 00:00:00 2000\n', 1],
+              ['x'.repeat(65_530), 1],
+              ['\n>>From y\n\n', 1],
+            ],
+          },
+        },
+      },
+    },
+  }),
+  ownCase('removes what was abandoned in tmp, and no more', 'maildir2mbox', [], {
+    env: MAILBOX,
+    files: {
+      ...MAILDIR,
+      'M/tmp/old': { content: 'x', atime: 951_782_400, mtime: 951_782_400 },
+      'M/tmp/.old': { content: 'x', atime: 951_782_400, mtime: 951_782_400 },
+      'M/tmp/young': 'x',
+    },
+    expect: { files: { ...MAILDIR_AFTER, 'M/tmp/.old': {}, 'M/tmp/young': {} } },
+  }),
+  ownCase('locks the file that another reader has put in place of the first', 'maildir2mbox', [], {
+    env: { ...MAILBOX, PATH: '{{CWD}}/bin:/usr/bin:/bin' },
+    files: {
+      ...MAILDIR,
+      'M/new/a': { content: 'a\n', mtime: 951_782_400 },
+      mbox: 'gone\n\n',
+      other: 'here\n\n',
+      'bin/flock': {
+        content:
+          '#!/bin/sh\necho lock >>{{CWD}}/calls\n[ -e {{CWD}}/other ] && mv {{CWD}}/other {{CWD}}/mbox\nexec /usr/bin/flock "$@"\n',
+        mode: '0755',
+      },
+    },
+    expect: {
+      files: {
+        ...MAILDIR_AFTER,
+        bin: { dir: true },
+        'bin/flock': {},
+        calls: { content: 'lock\nlock\n' },
+        mbox: {
+          content: {
+            parts: [
+              ['here\n\nFrom ', 1],
+              ['X', 3],
+              [' Tue Feb 29 00:00:00 2000\na\n\n', 1],
+            ],
+          },
+        },
+      },
+    },
+  }),
+  ownCase('keeps everything when MAILTMP cannot be made', 'maildir2mbox', [], {
+    env: { ...MAILBOX, MAILTMP: 'none/tmp' },
+    files: { ...MAILDIR, 'M/new/a': { content: 'a\n', mtime: 951_782_400 } },
+    expect: {
+      exit: 111,
+      stderr: 'maildir2mbox: fatal: unable to create none/tmp: file does not exist\n',
+      files: { ...MAILDIR_AFTER, mbox: { content: '' }, 'M/new/a': { content: 'a\n' } },
+    },
   }),
 ];
 

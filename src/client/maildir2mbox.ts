@@ -1,0 +1,195 @@
+// maildir2mbox: moves the messages of a Maildir to an mbox file, for readers that know nothing else. A new file is written
+// beside the old one and takes its place in one step, flushed, before any message is removed: a crash at any moment
+// leaves each message in one of the two places at least.
+// Source: the maildir2mbox and mbox manual pages. Differs, since the original loses mail there: an unterminated last
+// line is kept; the lock is on the file that is there now, not on one that has been replaced; the new name is flushed.
+
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
+import { concatBytes, findByte } from '../core/bytes/bytes.ts';
+import { formatFromLine, MboxQuoter, senderOfFirstLine } from '../core/format/mbox.ts';
+import { complain, writeBlocking } from '../host/blocking-io.ts';
+import { errorText } from '../host/error-text.ts';
+import { lockFile } from '../host/file-lock.ts';
+import type { ProgramWords } from '../host/program-words.ts';
+import type { Environment } from '../host/raw-arguments.ts';
+import { errorCode } from '../host/system-error.ts';
+import { failOnSystem, failTemporarily } from './fatal.ts';
+import { checkFolder, cleanTmp, listMessages, type MaildirMessage, pathIn } from './maildir-files.ts';
+
+const PROGRAM = 'maildir2mbox';
+const CHUNK_BYTES = 65_536;
+const LF = 10;
+const SLASH = 47;
+
+/** The three names that it is told, and where they are. */
+interface Places {
+  readonly maildir: Uint8Array;
+  readonly mail: Uint8Array;
+  readonly mailtmp: Uint8Array;
+  readonly env: Environment;
+}
+
+/** What went wrong, in words after "unable to", and why. */
+class Trouble extends Error {
+  readonly action: readonly (string | Uint8Array)[];
+
+  constructor(action: readonly (string | Uint8Array)[], cause: unknown) {
+    super('Cannot move mail', { cause });
+    this.action = action;
+  }
+}
+
+/** Runs maildir2mbox to its end; returns its exit code. */
+export function runMaildir2mbox({ env }: ProgramWords): number {
+  process.umask(0o077);
+  const mail = env.get('MAIL');
+  if (mail === undefined) return failTemporarily(PROGRAM, 'MAIL not set');
+  const mailtmp = env.get('MAILTMP');
+  if (mailtmp === undefined) return failTemporarily(PROGRAM, 'MAILTMP not set');
+  const maildir = env.get('MAILDIR');
+  if (maildir === undefined) return failTemporarily(PROGRAM, 'MAILDIR not set');
+  try {
+    moveMail({ maildir, mail, mailtmp, env });
+    return 0;
+  } catch (error) {
+    if (error instanceof Trouble) return failOnSystem(PROGRAM, error.action, error.cause);
+    throw error;
+  }
+}
+
+/** Does what `attempt` does; a failure is told as "unable to ACTION". @throws Trouble */
+function insist<T>(action: readonly (string | Uint8Array)[], attempt: () => T): T {
+  try {
+    return attempt();
+  } catch (error) {
+    throw error instanceof Trouble ? error : new Trouble(action, error);
+  }
+}
+
+/** @throws Trouble */
+function moveMail(places: Places): void {
+  const { maildir, mail, mailtmp } = places;
+  insist(['chdir to ', maildir], () => checkFolder(maildir));
+  const nowMs = Date.now();
+  cleanTmp(maildir, nowMs);
+  const found = (['new', 'cur'] as const).flatMap((part) =>
+    insist([`scan $MAILDIR/${part}`], () => listMessages(maildir, part, nowMs)),
+  );
+  if (found.length === 0) return;
+  const messages = found.sort((a, b) => a.timeMs - b.timeMs);
+
+  const mailPath = pathIn(maildir, mail);
+  const tmpPath = pathIn(maildir, mailtmp);
+  const lock = insist(['lock ', mail], () => openLocked(mailPath, places.env));
+  const old = insist(['read ', mail], () => openSync(mailPath, constants.O_RDONLY));
+  const { O_WRONLY, O_CREAT, O_TRUNC } = constants;
+  const tmp = insist(['create ', mailtmp], () => openSync(tmpPath, O_WRONLY | O_CREAT | O_TRUNC, 0o644));
+  const write = (bytes: Uint8Array) => insist(['write to ', mailtmp], () => writeBlocking(tmp, bytes));
+  forEachChunk(old, ['read ', mail], write);
+  for (const message of messages) appendMessage(maildir, message, write);
+  insist(['write to ', mailtmp], () => {
+    fsyncSync(tmp);
+    closeSync(tmp);
+  });
+  insist(['move ', mailtmp, ' to ', mail], () => {
+    renameSync(tmpPath, mailPath);
+    flushFolderOf(mailPath);
+  });
+  for (const message of messages) removeMessage(maildir, message);
+  closeSync(lock);
+}
+
+/**
+ * Opens the mbox file, makes it if need be, and locks it. Whoever held the lock before may have put another file in its
+ * place; then that one is to be locked.
+ */
+function openLocked(path: Buffer, env: Environment): number {
+  const { O_WRONLY, O_NONBLOCK, O_APPEND, O_CREAT } = constants;
+  for (;;) {
+    const descriptor = openSync(path, O_WRONLY | O_NONBLOCK | O_APPEND | O_CREAT, 0o600);
+    lockFile(descriptor, env);
+    const locked = fstatSync(descriptor);
+    const present = statSync(path, { throwIfNoEntry: false });
+    if (present !== undefined && present.ino === locked.ino && present.dev === locked.dev) return descriptor;
+    closeSync(descriptor);
+  }
+}
+
+/** Reads a file in pieces and closes it; a piece is valid until the next one. @throws Trouble */
+function forEachChunk(
+  descriptor: number,
+  action: readonly (string | Uint8Array)[],
+  take: (chunk: Uint8Array) => void,
+): void {
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  for (;;) {
+    const count = insist(action, () => readSync(descriptor, buffer, 0, CHUNK_BYTES, null));
+    if (count === 0) break;
+    take(buffer.subarray(0, count));
+  }
+  closeSync(descriptor);
+}
+
+/** @throws Trouble */
+function appendMessage(
+  maildir: Uint8Array,
+  message: MaildirMessage,
+  write: (bytes: Uint8Array) => void,
+): void {
+  const action = ['read $MAILDIR/', message.name];
+  const descriptor = insist(action, () => openSync(pathIn(maildir, message.name), constants.O_RDONLY));
+  const quoter = new MboxQuoter();
+  /** The message up to the end of its first line, as long as that was not seen. */
+  let start: Uint8Array[] | undefined = [];
+  const begin = (whole: Uint8Array) => {
+    const firstLine = whole.subarray(0, findByte(whole, LF) + 1);
+    start = undefined;
+    write(formatFromLine(senderOfFirstLine(firstLine), message.timeMs));
+    write(quoter.receive(whole));
+  };
+  forEachChunk(descriptor, action, (chunk) => {
+    if (start === undefined) return write(quoter.receive(chunk));
+    start.push(Uint8Array.from(chunk));
+    if (findByte(chunk, LF) >= 0) begin(concatBytes(start));
+  });
+  if (start !== undefined) begin(concatBytes(start));
+  write(quoter.receiveEnd());
+}
+
+/** Makes the new name of a file last. Some file systems cannot, and say so. */
+function flushFolderOf(path: Buffer): void {
+  const slash = path.lastIndexOf(SLASH);
+  const folder = openSync(slash < 0 ? Buffer.from('.') : path.subarray(0, slash + 1), constants.O_RDONLY);
+  try {
+    fsyncSync(folder);
+  } catch (error) {
+    if (errorCode(error) !== 'EINVAL') throw error;
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function removeMessage(maildir: Uint8Array, { name }: MaildirMessage): void {
+  try {
+    unlinkSync(pathIn(maildir, name));
+  } catch (error) {
+    const what = ' will be delivered twice; unable to unlink: ';
+    complain(
+      Buffer.concat([
+        Buffer.from(`${PROGRAM}: warning: $MAILDIR/`),
+        name,
+        Buffer.from(`${what}${errorText(error)}\n`),
+      ]),
+    );
+  }
+}
