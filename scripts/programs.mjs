@@ -16,6 +16,10 @@ export const PROGRAMS = [
   'mailsubj',
   'maildirmake',
   'maildir2mbox',
+  'maildirwatch',
+  'qail',
+  'elq',
+  'pinq',
 ];
 
 /** Long-running or interactive programs: ES modules, may use packages. */

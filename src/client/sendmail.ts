@@ -2,11 +2,10 @@
 // the message. When that program is our own qmail-inject it runs in this process, which cannot be told from outside but
 // by the time it takes. Source: the sendmail manual page of netqmail.
 
-import { closeSync, openSync } from 'node:fs';
 import { bytesOf, findLastByte } from '../core/bytes/bytes.ts';
 import { parseShortOptions } from '../core/format/short-options.ts';
+import { become } from '../host/become.ts';
 import { complain } from '../host/blocking-io.ts';
-import { isClosedAtStart } from '../host/closed-descriptor.ts';
 import { ownProgramAt } from '../host/invocation.ts';
 import type { Environment } from '../host/raw-arguments.ts';
 import { type InjectCall, runQmailInject } from './inject.ts';
@@ -91,23 +90,4 @@ function showSender(sender: Uint8Array, env: Environment): void {
   const at = findLastByte(sender, AT);
   env.set('QMAILUSER', at < 0 ? sender : sender.subarray(0, at));
   if (at >= 0) env.set('QMAILHOST', sender.subarray(at + 1));
-}
-
-/** Becomes the program at `path`, same process and descriptors; returns only if that cannot be done. */
-function become(path: string, args: readonly Uint8Array[], env: Environment): void {
-  // Node warns on standard error that execve is experimental; the caller expects the program's own words there only.
-  process.emitWarning = () => {};
-  try {
-    if (isClosedAtStart(0)) makeInputUnreadable();
-    process.execve?.(path, [path, ...args.map((word) => Buffer.from(word).toString())], env.strings);
-  } catch {}
-}
-
-/**
- * A closed standard input must not look like an empty one to the program, or it would send an empty message. Node
- * cannot execute a program with descriptor 0 closed; on one that is open for writing only, reads fail in the same way.
- */
-function makeInputUnreadable(): void {
-  closeSync(0);
-  openSync('/dev/null', 'w');
 }

@@ -299,6 +299,42 @@ const OWN_CASES: readonly ClientCase[] = [
       files: { ...MAILDIR_AFTER, mbox: { content: '' }, 'M/new/a': { content: 'a\n' } },
     },
   }),
+  ownCase('becomes the reader, with its arguments and its exit code', 'qail', ['a b', '-x'], {
+    env: { ...MAILBOX, PATH: '/nonexistent:{{CWD}}/bin:/usr/bin:/bin' },
+    files: {
+      ...MAILDIR,
+      'M/new/a': { content: 'a\n', mtime: 951_782_400 },
+      'bin/Mail': { content: '#!/bin/sh\ncat {{CWD}}/mbox\necho "$#" "$@"; cat; exit 7\n', mode: '0755' },
+    },
+    stdin: 'typed',
+    expect: {
+      exit: 7,
+      stdout: {
+        parts: [
+          ['From ', 1],
+          ['X', 3],
+          [' Tue Feb 29 00:00:00 2000\na\n\n2 a b -x\ntyped', 1],
+        ],
+      },
+    },
+  }),
+  ownCase('says that there is no reader', 'elq', [], {
+    env: { ...MAILBOX, PATH: '/nonexistent' },
+    files: MAILDIR,
+    expect: { exit: 111, stderr: 'elq: fatal: unable to run elm: file does not exist\n' },
+  }),
+  ownCase('stays out of what it cannot scan', 'maildirwatch', [], {
+    env: { MAILDIR: '{{CWD}}' },
+    expect: {
+      exit: 111,
+      stderr: 'maildirwatch: fatal: unable to scan $MAILDIR/new: file does not exist\n',
+    },
+  }),
+  ownCase('needs a folder', 'maildirwatch', [], {
+    env: { MAILDIR: '{{CWD}}/f' },
+    files: { f: '' },
+    expect: { exit: 111, stderr: 'maildirwatch: fatal: unable to chdir to {{CWD}}/f: not a directory\n' },
+  }),
 ];
 
 describe('the small programs', { concurrency: 2 }, () => {

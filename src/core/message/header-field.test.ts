@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { bytesOf, textOf } from '../bytes/bytes.ts';
-import { fieldName, HeaderSplitter } from './header-field.ts';
+import { fieldName, HeaderSplitter, isFieldNamed } from './header-field.ts';
 
 /** Fields and body of a message that comes in pieces that end at the given places. */
 function split(message: string, cuts: readonly number[]): { fields: string[]; body: string } {
@@ -73,4 +73,10 @@ test('fieldName() knows no other name', () => {
   for (const name of ['Subject', 'Too', 'T', 'Mail-Reply-To', 'constructor', '__proto__', 'X'.repeat(100)]) {
     assert.equal(fieldName(bytesOf(`${name}: x\n`)), undefined);
   }
+});
+
+test('isFieldNamed() ignores case and blanks before the colon, and takes no part of a name', () => {
+  assert.equal(isFieldNamed(bytesOf('RETURN-path \t: x\n'), 'return-path'), true);
+  assert.equal(isFieldNamed(bytesOf('Return-Pathx: x\n'), 'return-path'), false);
+  assert.equal(isFieldNamed(bytesOf('Return-Pat: h\n'), 'return-path'), false);
 });

@@ -158,3 +158,10 @@ export function fieldName(field: Uint8Array): FieldName | undefined {
   for (let i = 0; i < length; i++) name += String.fromCharCode(lowerByte(field[i]!));
   return NAMES[name];
 }
+
+/** Whether the field has that name, given in lower case; the case of letters is ignored. */
+export function isFieldNamed(field: Uint8Array, name: string): boolean {
+  if (nameLength(field) !== name.length) return false;
+  for (let i = 0; i < name.length; i++) if (lowerByte(field[i]!) !== name.charCodeAt(i)) return false;
+  return true;
+}
