@@ -20,6 +20,8 @@ export const PROGRAMS = [
   'qail',
   'elq',
   'pinq',
+  'qreceipt',
+  'qbiff',
 ];
 
 /** Long-running or interactive programs: ES modules, may use packages. */

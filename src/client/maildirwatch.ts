@@ -2,22 +2,21 @@
 // is shown as a slash or a question mark. Source: the maildirwatch manual page.
 
 import { closeSync, openSync, readSync } from 'node:fs';
-import { ByteBuffer } from '../core/bytes/byte-buffer.ts';
 import { bytesOf, concatBytes } from '../core/bytes/bytes.ts';
-import { HeaderSplitter, isFieldNamed } from '../core/message/header-field.ts';
+import { isFieldNamed } from '../core/message/header-field.ts';
 import { fieldContent, printable } from '../core/message/summary.ts';
 import { writeBlocking } from '../host/blocking-io.ts';
 import { type Clock, SYSTEM_CLOCK } from '../host/clock.ts';
 import type { ProgramWords } from '../host/program-words.ts';
 import { failOnSystem, failTemporarily } from './fatal.ts';
 import { checkFolder, cleanTmp, listMessages, pathIn } from './maildir-files.ts';
+import { readMessageText } from './message-text.ts';
 
 const PROGRAM = 'maildirwatch';
 const STDOUT = 1;
 const ROUND_MS = 30_000;
 /** Bytes of subject and body that are shown. */
 const TEXT_BYTES = 158;
-const CHUNK_BYTES = 8192;
 const CLEAR = '\x1b[;H\x1b[;J';
 const BOLD = '\x1b[1m';
 const PLAIN = '\x1b[0m';
@@ -91,8 +90,9 @@ function summarize(path: Buffer): Uint8Array {
 
 function readSummary(descriptor: number): Uint8Array {
   const none: Uint8Array = new Uint8Array(0);
-  const shown = { sender: bytesOf('?'), recipient: bytesOf('?'), from: none, subject: none };
-  const splitter = new HeaderSplitter((field) => {
+  const shown = { sender: bytesOf('?'), recipient: bytesOf('?'), from: none };
+  const read = (buffer: Uint8Array) => readSync(descriptor, buffer, 0, buffer.length, null);
+  const text = readMessageText(read, TEXT_BYTES, (field) => {
     const content = fieldContent(field);
     if (content.length === 0) return;
     // The last byte of a field is its LF.
@@ -100,25 +100,9 @@ function readSummary(descriptor: number): Uint8Array {
     if (isFieldNamed(field, 'return-path')) shown.sender = value;
     else if (isFieldNamed(field, 'delivered-to')) shown.recipient = value;
     else if (isFieldNamed(field, 'from')) shown.from = printable(field.subarray(0, field.length - 1), '/');
-    else if (isFieldNamed(field, 'subject')) shown.subject = Uint8Array.from(content);
   });
-  const text = new ByteBuffer(TEXT_BYTES);
-  const buffer = new Uint8Array(CHUNK_BYTES);
-  while (splitter.bodyStart === undefined || text.length < TEXT_BYTES) {
-    const count = readSync(descriptor, buffer, 0, CHUNK_BYTES, null);
-    let body = buffer.subarray(0, count);
-    if (splitter.bodyStart === undefined) {
-      if (count === 0) splitter.receiveEnd();
-      else body = body.subarray(splitter.receive(body));
-      if (splitter.bodyStart === undefined) continue;
-      text.append(shown.subject);
-      text.append(splitter.bodyStart);
-    }
-    if (count === 0) break;
-    text.append(body);
-  }
   const parts = ['FROM ', shown.sender, ' TO <', shown.recipient, '>\n'];
   if (shown.from.length > 0) parts.push(BOLD, shown.from, `${PLAIN}\n`);
-  parts.push(printable(text.view().subarray(0, TEXT_BYTES), '/'), '\n\n');
+  parts.push(printable(text, '/'), '\n\n');
   return concatBytes(parts.map((part) => (typeof part === 'string' ? bytesOf(part) : part)));
 }

@@ -25,9 +25,9 @@ export function runQail(program: string, reader: string, call: ProgramCall): num
 
 /** Tries the folders of PATH in order; returns, with the reason, only if none has such a program. */
 function becomeInPath(name: string, { args, env }: ProgramCall): unknown {
-  const { PATH = '/bin:/usr/bin' } = env.strings;
+  const folders = (env.strings['PATH'] ?? '/bin:/usr/bin').split(':');
   let reason: unknown;
-  for (const folder of PATH.split(':')) {
+  for (const folder of folders) {
     const error = become(`${folder === '' ? '.' : folder}/${name}`, args, env);
     // A program that is there and cannot be run says more than that there is none elsewhere.
     if (reason === undefined || !isAbsence(error)) reason = error;

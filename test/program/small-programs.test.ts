@@ -335,6 +335,27 @@ const OWN_CASES: readonly ClientCase[] = [
     files: { f: '' },
     expect: { exit: 111, stderr: 'maildirwatch: fatal: unable to chdir to {{CWD}}/f: not a directory\n' },
   }),
+  ownCase('keeps the folding of a Message-ID, and quotes a sender that needs it', 'qreceipt', ['joe@x.y'], {
+    env: { SENDER: 'a b@c' },
+    stdin:
+      'notice-REQUESTED-upon-delivery-to : (x) "j\\oe"@x.y,\n k\nMESSAGE-id:\n\t<m@i>\n\nbody\nNotice-Requested-Upon-Delivery-To: )\n',
+    expect: {
+      queue_run: 1,
+      fd0: 'From: DELIVERY NOTICE SYSTEM <"a b"@c>\nTo: <"a b"@c>\nSubject: success notice\n\nHi! This is the qreceipt program. Your message was delivered to the\nfollowing address: joe@x.y. Thanks for asking.\nYour MESSAGE-id:\n\t<m@i>\n',
+      fd1: 'F\0Ta b@c\0\0',
+    },
+  }),
+  ownCase('tells a refusal of the queue program', 'qreceipt', ['joe@x.y'], {
+    env: { SENDER: 's@t' },
+    stdin: 'Notice-Requested-Upon-Delivery-To: joe@x.y',
+    queue: { exit: 31 },
+    expect: { exit: 100, stderr: 'qreceipt: fatal: permanent qmail-queue error\n', queue_run: 1 },
+  }),
+  ownCase('cannot read a closed standard input', 'qreceipt', ['joe@x.y'], {
+    env: { SENDER: 's@t' },
+    stdin_closed: true,
+    expect: { exit: 111, stderr: 'qreceipt: fatal: read error\n', queue_run: 0 },
+  }),
 ];
 
 describe('the small programs', { concurrency: 2 }, () => {
