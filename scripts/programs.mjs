@@ -22,6 +22,7 @@ export const PROGRAMS = [
   'pinq',
   'qreceipt',
   'qbiff',
+  'qmail-showctl',
 ];
 
 /** Long-running or interactive programs: ES modules, may use packages. */
