@@ -2,7 +2,16 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -43,20 +52,25 @@ export class HubProcess {
     });
   }
 
-  /** Starts a hub and waits until it accepts. @throws Error with what it printed if it ends instead */
-  static async start(home: string): Promise<HubProcess> {
+  /**
+   * Starts a hub and waits until it accepts. Its log is kept in {@link log}, or goes to a file of that path.
+   * @throws Error with what it printed if it ends instead
+   */
+  static async start(home: string, logFile?: string): Promise<HubProcess> {
+    const stderr = logFile === undefined ? 'pipe' : openSync(logFile, 'a');
     const child = spawn(join(ROOT, 'bin/mini-qmail'), ['hub', '--home', home, '--qmqp', '127.0.0.1:0'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', stderr],
     });
+    if (stderr !== 'pipe') closeSync(stderr);
     const log = { text: '', listeners: [] as (() => void)[] };
-    child.stderr.setEncoding('latin1').on('data', (text: string) => {
+    child.stderr?.setEncoding('latin1').on('data', (text: string) => {
       log.text += text;
       for (const listener of [...log.listeners]) listener();
     });
     let printed = '';
-    child.stdout.setEncoding('latin1');
+    const stdout = child.stdout!.setEncoding('latin1');
     const port = await new Promise<number>((resolve, reject) => {
-      child.stdout.on('data', (text: string) => {
+      stdout.on('data', (text: string) => {
         printed += text;
         const match = /^qmqp 127\.0\.0\.1:(\d+)\n/.exec(printed);
         if (match !== null) resolve(Number(match[1]));
