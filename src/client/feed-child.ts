@@ -4,7 +4,7 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { bytesOf, concatBytes } from '../core/bytes/bytes.ts';
-import { type ChildEnd, wordStrings } from '../host/child.ts';
+import { type ChildEnd, commandOf } from '../host/child.ts';
 import type { Environment } from '../host/raw-arguments.ts';
 import { readStandardInput } from '../host/standard-input.ts';
 import { SystemError } from '../host/system-error.ts';
@@ -56,7 +56,7 @@ export async function feedChild(feeding: Feeding): Promise<FeedEnd> {
 
 function startChild({ words, env }: Feeding): ChildProcess {
   const { spawn } = process.getBuiltinModule('node:child_process');
-  const [name = '', ...args] = wordStrings(words);
+  const { name, args } = commandOf(words);
   return spawn(name, args, { env: env.strings, stdio: ['pipe', 'inherit', 'inherit'] });
 }
 

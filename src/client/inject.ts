@@ -10,14 +10,13 @@ import { Injection } from '../core/message/inject.ts';
 import { type InjectFailure, type RecipientSource, readInjectUser } from '../core/message/inject-settings.ts';
 import { quoteAddress } from '../core/message/quote.ts';
 import { outcomeOfQueueResult } from '../core/policy/outcome.ts';
-import { complain, readBlocking, writeBlocking } from '../host/blocking-io.ts';
-import { isClosedAtStart } from '../host/closed-descriptor.ts';
+import { complain, writeBlocking } from '../host/blocking-io.ts';
 import type { Environment } from '../host/raw-arguments.ts';
+import { readStandardInput } from '../host/standard-input.ts';
 import { errorCode, SystemError } from '../host/system-error.ts';
 import { readFollowupLists, readInjectControls } from './inject-controls.ts';
 import { openQueueProgram } from './open-queue-program.ts';
 
-const STDIN = 0;
 const STDOUT = 1;
 const CHUNK_BYTES = 65536;
 const LF = 10;
@@ -136,7 +135,7 @@ async function pass(call: InjectCall, { injection, isPrinted }: Plan): Promise<I
   let lastByte = LF;
   try {
     for (;;) {
-      const count = readInput(buffer);
+      const count = readStandardInput(buffer);
       let body = buffer.subarray(0, count);
       if (sink === undefined) {
         if (count === 0) splitter.receiveEnd();
@@ -161,13 +160,6 @@ async function pass(call: InjectCall, { injection, isPrinted }: Plan): Promise<I
     await sink?.abort();
     throw error;
   }
-}
-
-/** How many bytes were read into the buffer; 0 at the end. @throws SystemError */
-function readInput(buffer: Uint8Array): number {
-  const count = readBlocking(STDIN, buffer);
-  if (count === 0 && isClosedAtStart(STDIN)) throw new SystemError('read', 'standard input', 'closed');
-  return count;
 }
 
 function openQueue({ home, ownBin, env }: InjectCall): Sink {

@@ -154,6 +154,11 @@ const OWN_CASES: readonly ClientCase[] = [
       expect: { exit: 100, stderr: { b64: '/Ao=' } },
     },
   ),
+  ownCase('says no for a program without a name', 'except', [''], { expect: {} }),
+  ownCase('runs no program without a name', 'preline', [''], {
+    env: LINES,
+    expect: { exit: 100, stderr: 'preline: fatal: unable to run : file does not exist\n' },
+  }),
   ownCase('uses the last option for a line', 'preline', ['-fFdD', '-R', '-r', 'cat'], {
     env: LINES,
     stdin: 'm',
