@@ -49,13 +49,6 @@ export function lowerByte(byte: number): number {
   return byte >= 65 && byte <= 90 ? byte + 32 : byte;
 }
 
-/** Whether both hold the same bytes when the case of ASCII letters is ignored. */
-export function equalIgnoringCase(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (lowerByte(a[i]!) !== lowerByte(b[i]!)) return false;
-  return true;
-}
-
 /** A copy with ASCII letters in lower case. */
 export function lowerCase(bytes: Uint8Array): Uint8Array {
   const copy = new Uint8Array(bytes.length);
