@@ -38,14 +38,7 @@ function addEntry(list: BlockList, entry: string): boolean {
   }
   const digits = entry.slice(slash + 1);
   const prefix = Number(digits);
-  if (
-    digits === '' ||
-    digits.trim() !== digits ||
-    !Number.isInteger(prefix) ||
-    prefix < 0 ||
-    prefix > (family === 6 ? 128 : 32)
-  )
-    return false;
+  if (!/^\d{1,3}$/.test(digits) || prefix > (family === 6 ? 128 : 32)) return false;
   list.addSubnet(address, prefix, kind);
   return true;
 }

@@ -1,0 +1,303 @@
+// The listener on real sockets, with a queue of the test's making and time that stands still.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, test } from 'node:test';
+import { textOf } from '../core/bytes/bytes.ts';
+import { createLineLog } from '../host/log.ts';
+import { ManualClock } from '../host/manual-clock.ts';
+import type { Envelope, Intake } from '../queue/queue.ts';
+import { QmqpListener, type QmqpListenerOptions } from './qmqp-listener.ts';
+
+/** A queue that shows what it got and answers when it is told to. */
+class TestQueue {
+  readonly messages: { text: string; envelope: string[] }[] = [];
+  aborted = 0;
+  /** What a commit waits for. */
+  answer: Promise<number> = Promise.resolve(7);
+  onCommit: () => void = () => undefined;
+  onBegin: () => void = () => undefined;
+  onWrite: () => void = () => undefined;
+  /** What a write of the message's own bytes waits for. */
+  written: Promise<void> | undefined;
+
+  begin(): Intake {
+    this.onBegin();
+    const parts: string[] = [];
+    return {
+      write: (bytes) => {
+        parts.push(textOf(bytes));
+        this.onWrite();
+        return parts.length > 1 ? this.written : undefined;
+      },
+      commit: ({ sender, recipients }: Envelope) => {
+        const envelope = [sender, ...recipients.map(({ address }) => address)].map(textOf);
+        this.messages.push({ text: parts.join(''), envelope });
+        this.onCommit();
+        return this.answer;
+      },
+      abort: () => {
+        this.aborted++;
+      },
+    };
+  }
+}
+
+let queue: TestQueue;
+let clock: ManualClock;
+let logText: string;
+let listener: QmqpListener;
+let port: number;
+
+async function listen(options: Partial<QmqpListenerOptions> = {}): Promise<void> {
+  listener = new QmqpListener({
+    queue,
+    classify: (address) => ({ channel: 'local', address }),
+    mayConnect: () => true,
+    me: 'hub.example',
+    limits: { messageSizeMax: 1000, recipientCountMax: 3, addressBytesMax: 2000 },
+    connectionCountMax: 10,
+    idleMs: 300_000,
+    clock,
+    log: createLineLog((line) => {
+      logText += line;
+    }),
+    ...options,
+  });
+  ({ port } = await listener.listen({ host: '127.0.0.1', port: 0 }));
+}
+
+beforeEach(() => {
+  queue = new TestQueue();
+  clock = new ManualClock();
+  logText = '';
+});
+afterEach(async () => {
+  const closed = listener.close(0);
+  clock.advance(0);
+  await closed;
+});
+
+/** Resolves when that many requests have begun to arrive from now on. */
+function untilBegun(count = 1): Promise<void> {
+  let left = count;
+  return new Promise((resolve) => {
+    queue.onBegin = () => {
+      if (--left === 0) resolve();
+    };
+  });
+}
+
+/** A client that gathers what it is sent. */
+class Client {
+  readonly socket: Socket;
+  readonly closed: Promise<unknown>;
+  received = '';
+
+  constructor() {
+    this.socket = connect({ host: '127.0.0.1', port });
+    this.socket.setEncoding('latin1').on('data', (text: string) => {
+      this.received += text;
+    });
+    this.socket.on('error', () => undefined);
+    this.closed = once(this.socket, 'close');
+  }
+
+  async exchange(text: string): Promise<string> {
+    this.socket.write(latin1(text));
+    await this.closed;
+    return this.received;
+  }
+}
+
+const latin1 = (text: string) => Buffer.from(text, 'latin1');
+const netstring = (text: string) => `${text.length}:${text},`;
+const request = (message: string, ...addresses: string[]) =>
+  netstring([message, ...addresses].map(netstring).join(''));
+const REQUEST = request('Subject: x\n\nb\xff\0\n', 'a@b.example', 'c@d.example', 'e@f.example');
+const TRACE =
+  /^Received: from unknown \(127\.0\.0\.1\)\n {2}by hub\.example with QMQP; 9 Sep 2001 01:46:40 -0000\n/;
+
+test('a message goes to the queue with its envelope and a Received field; the reply has time and number', async () => {
+  await listen();
+  const reply = await new Client().exchange(REQUEST);
+  assert.equal(reply, netstring('Kok 1000000000 qp 7'));
+  const [message] = queue.messages;
+  assert.deepEqual(message?.envelope, ['a@b.example', 'c@d.example', 'e@f.example']);
+  assert.match(message.text, TRACE);
+  assert.equal(message.text.replace(TRACE, ''), 'Subject: x\n\nb\xff\0\n');
+  assert.match(logText, /^accepted id=7 ip=127\.0\.0\.1 sender=a@b\.example recipients=2 bytes=16\n$/);
+});
+
+test('nothing is answered before the queue has committed', async () => {
+  await listen();
+  let commit: (id: number) => void = () => undefined;
+  queue.answer = new Promise((resolve) => {
+    commit = resolve;
+  });
+  const begun = new Promise<void>((resolve) => {
+    queue.onCommit = resolve;
+  });
+  const client = new Client();
+  const reply = client.exchange(REQUEST);
+  await begun;
+  // A whole exchange of another client: whatever was written before has arrived by then.
+  const other = new Client();
+  other.socket.end('x');
+  await other.closed;
+  assert.equal(client.received, '');
+  commit(8);
+  assert.match(await reply, /:Kok \d+ qp 8,$/);
+});
+
+test('a commit that fails is a temporary refusal, and its reason is in the log only', async () => {
+  await listen();
+  queue.answer = Promise.reject(new Error('no space'));
+  queue.answer.catch(() => undefined);
+  assert.equal(await new Client().exchange(REQUEST), netstring('Zqq write error or disk full (#4.3.0)'));
+  assert.match(
+    logText,
+    /^queue\.trouble ip=127\.0\.0\.1 sender=a@b\.example reason="Error: no space"\nrefused .*reply="Zqq/,
+  );
+});
+
+test('what is over a limit is refused for good and nothing of it is committed', async () => {
+  await listen();
+  const rows: [string, RegExp][] = [
+    [request('x'.repeat(1001), 'a@b', 'c@d'), /:D.*size limit \(#5\.3\.4\),$/],
+    [request('x', 'a@b', 'c@d', 'c@e', 'c@f', 'c@g'), /:D.*too many recipients \(#5\.5\.3\),$/],
+    [request('x', 'a'.repeat(999), 'b'.repeat(999), 'c@d'), /:D.*too many recipients \(#5\.5\.3\),$/],
+    [request('x', 'a@b', 'c'.repeat(1000)), /:D.*addresses like that \(#5\.1\.3\),$/],
+  ];
+  for (const [text, want] of rows) assert.match(await new Client().exchange(text), want);
+  assert.deepEqual(queue.messages, []);
+  // The one over the size limit never began.
+  assert.equal(queue.aborted, 3);
+});
+
+test('a request that is broken or cut off gets no answer, is aborted and logged', async () => {
+  await listen();
+  for (const text of [REQUEST.slice(0, -1), REQUEST.slice(0, 20), `${REQUEST.slice(0, -1)};`, 'HELO x\r\n']) {
+    const client = new Client();
+    client.socket.end(latin1(text));
+    await client.closed;
+    assert.equal(client.received, '');
+  }
+  assert.deepEqual(queue.messages, []);
+  assert.equal(queue.aborted, 3);
+  assert.deepEqual(
+    [...logText.matchAll(/^qmqp\.lost ip=127\.0\.0\.1 reason="(\S+) while .*"$/gm)].map(
+      ([, reason]) => reason,
+    ),
+    ['early-end', 'early-end', 'missing-comma', 'bad-length'],
+  );
+});
+
+test('a client that resets its connection leaves nothing behind', async () => {
+  await listen();
+  const begun = untilBegun();
+  const client = new Client();
+  client.socket.write(latin1(REQUEST.slice(0, 20)));
+  await begun;
+  client.socket.resetAndDestroy();
+  await client.closed;
+  await listener.close(60_000);
+  assert.deepEqual([queue.messages.length, queue.aborted], [0, 1]);
+});
+
+test('a host that may not connect is sent away before it is read, and logged', async () => {
+  await listen({ mayConnect: (address) => address !== '127.0.0.1' });
+  assert.equal(await new Client().exchange(REQUEST), '');
+  assert.deepEqual(queue.messages, []);
+  assert.equal(logText, 'qmqp.refused ip=127.0.0.1 reason="not in control/qmqpclients"\n');
+});
+
+test('while the queue writes the client has to wait, and nothing is lost or out of order', async () => {
+  await listen({ limits: {} });
+  const releases: (() => void)[] = [];
+  Object.defineProperty(queue, 'written', {
+    get: () =>
+      new Promise<void>((resolve) => {
+        releases.push(resolve);
+        setImmediate(resolve);
+      }),
+  });
+  const body = Array.from({ length: 100_000 }, (_, i) => `line ${i}\n`).join('');
+  assert.match(await new Client().exchange(request(body, 'a@b', 'c@d')), /:Kok /);
+  assert.equal(queue.messages[0]?.text.replace(TRACE, ''), body);
+  assert.ok(releases.length > 1);
+});
+
+test('a client that falls silent is sent away, one that keeps sending is not until an hour is over', async () => {
+  await listen();
+  const silent = new Client();
+  const slow = new Client();
+  const text = request('x'.repeat(50), 'a@b', 'c@d');
+  const bothBegun = untilBegun(2);
+  for (const { socket } of [silent, slow]) socket.write(text.slice(0, 10));
+  await bothBegun;
+  clock.advance(299_000);
+  assert.equal(logText, '');
+  for (let minute = 5; minute < 60; minute += 5) {
+    const heard = new Promise<void>((resolve) => {
+      queue.onWrite = resolve;
+    });
+    slow.socket.write('x');
+    await heard;
+    clock.advance(10_000);
+    await silent.closed;
+    clock.advance(289_000);
+    assert.equal(logText.split('qmqp.lost').length, 2, `${minute} minutes`);
+  }
+  clock.advance(60_000);
+  await slow.closed;
+  assert.equal(logText.split('reason="timeout while reading the message"').length, 3);
+});
+
+test('close() lets a request that has begun end, and sends away clients that have sent nothing', async () => {
+  await listen();
+  const idle = new Client();
+  await once(idle.socket, 'connect');
+  const busy = new Client();
+  const begun = untilBegun();
+  busy.socket.write(latin1(REQUEST.slice(0, 30)));
+  await begun;
+  const closing = listener.close(60_000);
+  await idle.closed;
+  assert.equal(idle.received, '');
+  assert.match(await busy.exchange(REQUEST.slice(30)), /:Kok /);
+  await closing;
+  assert.doesNotMatch(logText, /qmqp\.lost/);
+});
+
+test('close() ends what is not over in time', async () => {
+  await listen();
+  const client = new Client();
+  const begun = untilBegun();
+  client.socket.write(latin1(REQUEST.slice(0, 30)));
+  await begun;
+  const closing = listener.close(5000);
+  clock.advance(5000);
+  await Promise.all([closing, client.closed]);
+  assert.match(logText, /^qmqp\.lost .*reason="hub is stopping while reading an address"\n$/);
+  assert.equal(client.received, '');
+  assert.equal(queue.aborted, 1);
+});
+
+test('listen() fails when the address is taken', async () => {
+  await listen();
+  const taken = port;
+  const second = new QmqpListener({
+    queue,
+    classify: (address) => ({ channel: 'local', address }),
+    mayConnect: () => true,
+    me: 'x',
+    limits: {},
+    connectionCountMax: 1,
+    idleMs: 1,
+    clock,
+    log: createLineLog(() => undefined),
+  });
+  await assert.rejects(second.listen({ host: '127.0.0.1', port: taken }), { code: 'EADDRINUSE' });
+});
