@@ -239,18 +239,23 @@ test('a client that falls silent is sent away, one that keeps sending is not unt
   await bothBegun;
   clock.advance(299_000);
   assert.equal(logText, '');
-  for (let minute = 5; minute < 60; minute += 5) {
+  const sendOne = async () => {
     const heard = new Promise<void>((resolve) => {
       queue.onWrite = resolve;
     });
     slow.socket.write('x');
     await heard;
-    clock.advance(20_000);
-    await silent.closed;
-    clock.advance(279_000);
-    assert.equal(logText.split('qmqp.lost').length, 2, `${minute} minutes`);
+  };
+  await sendOne();
+  clock.advance(20_000);
+  await silent.closed;
+  for (let passed = 319; passed < 3600; passed += 299) {
+    assert.equal(logText.split('qmqp.lost').length, 2, `${passed} s`);
+    await sendOne();
+    clock.advance(Math.min(299, 3609 - passed) * 1000);
   }
-  clock.advance(22_000);
+  await sendOne();
+  clock.advance(2000);
   await slow.closed;
   assert.equal(logText.split('reason="timeout while reading the message"').length, 3);
 });
