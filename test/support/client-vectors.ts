@@ -261,7 +261,10 @@ export function momentsOf(prepared: PreparedCase, run: ClientRun): Placeholders[
   const moments: Placeholders[] = [];
   for (let seconds = run.startSeconds; seconds <= run.endSeconds; seconds++) {
     const fixed = { ...prepared.placeholders, PID: String(run.pid), QP: queuePid };
-    moments.push({ ...fixed, ...timePlaceholders(seconds) });
+    // A program that writes a local date may have done so before the one that it started looked at the clock.
+    for (let local = run.startSeconds; local <= seconds; local++) {
+      moments.push({ ...fixed, ...timePlaceholders(seconds), LOCALUNIX: String(local) });
+    }
   }
   return moments;
 }

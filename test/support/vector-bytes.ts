@@ -29,7 +29,7 @@ function plainText(value: VectorBytes): string {
 }
 
 function expandText(text: string, placeholders: Placeholders): string {
-  const now = Number(placeholders['UNIX']);
+  const now = Number(placeholders['LOCALUNIX']);
   const local = text.replace(/\{\{LOCALDATE\}\} ([+-])(\d\d)(\d\d)/g, (_, sign, hours, minutes) => {
     const offset = (Number(hours) * 60 + Number(minutes)) * 60 * (sign === '-' ? -1 : 1);
     return timePlaceholders(now + offset)['DATE']!.replace('-0000', `${sign}${hours}${minutes}`);
