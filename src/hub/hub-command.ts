@@ -43,10 +43,12 @@ export async function runUntilSignal(
     process.exit(EXIT_TEMPORARY);
   }
   log.write('hub.started', { home, qmqp: formatHostPort(hub.qmqp) });
-  onStarted(hub);
+  // Before anybody is told, who might answer with a signal at once.
+  const stopped = nextSignal(stopAt);
   if (!stopAt.includes('SIGHUP'))
     process.on('SIGHUP', () => log.write('hub.hangup', { text: 'control files are read at start only' }));
-  const signal = await nextSignal(stopAt);
+  onStarted(hub);
+  const signal = await stopped;
   log.write('hub.stopping', { signal });
   void nextSignal(stopAt).then(() => process.exit(EXIT_TEMPORARY));
   await hub.stop();
