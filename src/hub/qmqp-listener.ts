@@ -25,7 +25,7 @@ export interface QmqpListenerOptions {
   /** Name of this host for the Received field. */
   readonly me: string;
   readonly limits: QmqpServerLimits;
-  /** Sessions at a time; further connections wait in the kernel. */
+  /** Sessions at a time; further connections are closed at once, and their clients go to the next server. */
   readonly connectionCountMax: number;
   /** A client that sends nothing for so long is sent away; noticed within ten seconds. */
   readonly idleMs: number;
@@ -37,12 +37,14 @@ export interface QmqpListenerOptions {
 
 const BACKLOG = 1024;
 const SWEEP_MS = 10_000;
+const ANSWERS_MAX = 10_000;
 
 /** See the head of this file. */
 export class QmqpListener {
   readonly #options: QmqpListenerOptions;
   readonly #server: Server;
   readonly #sessions = new Set<QmqpConnection>();
+  readonly #answers = new Map<string, boolean>();
   #callOffSweep: (() => void) | undefined;
   #onEmpty: (() => void) | undefined;
 
@@ -88,7 +90,7 @@ export class QmqpListener {
 
   #accept(socket: Socket): void {
     const address = socket.remoteAddress;
-    if (address === undefined || !this.#options.mayConnect(address)) {
+    if (address === undefined || !this.#mayConnect(address)) {
       this.#options.log.write('qmqp.refused', {
         ip: address ?? 'unknown',
         reason: 'not in control/qmqpclients',
@@ -101,6 +103,17 @@ export class QmqpListener {
       if (this.#sessions.size === 0) this.#onEmpty?.();
     });
     this.#sessions.add(session);
+  }
+
+  /** The rules do not change while the hub runs, and the same hosts come again and again. */
+  #mayConnect(address: string): boolean {
+    let answer = this.#answers.get(address);
+    if (answer === undefined) {
+      answer = this.#options.mayConnect(address);
+      if (this.#answers.size >= ANSWERS_MAX) this.#answers.clear();
+      this.#answers.set(address, answer);
+    }
+    return answer;
   }
 
   /** Ends sessions that have lasted an hour, as qmail-qmqpd does, and idle ones. One timer for all: they are many and short. */
@@ -155,12 +168,10 @@ class QmqpConnection {
   }
 
   /** Ends the session without a reply. */
-  end(reason: string): void {
+  end(reason: string, where = this.#session.where): void {
+    if (this.#socket.destroyed) return;
     if (this.hasBegun)
-      this.#options.log.write('qmqp.lost', {
-        ip: this.#ip,
-        reason: `${reason} while ${this.#session.where}`,
-      });
+      this.#options.log.write('qmqp.lost', { ip: this.#ip, reason: `${reason} while ${where}` });
     this.#abort();
     this.#socket.destroy();
   }
@@ -200,7 +211,7 @@ class QmqpConnection {
           this.#decide(event.refused);
           return;
         case 'violation':
-          this.end(event.code);
+          this.end(event.code, event.where);
           return;
       }
     }

@@ -197,6 +197,21 @@ describe('EmbeddedQueue on a disk that fails', () => {
     await reopened.close();
   });
 
+  it('starts on a disk without room for a whole segment, and takes verdicts there', async () => {
+    const disk = new SimulatedDisk(seededRandom(13));
+    const first = await openOn(disk);
+    await accept(first, 'x', 1);
+    await first.close();
+    // Room for records, none for the zeros of a segment.
+    let flushes = 0;
+    disk.setFault({ fail: (_, kind) => (kind === 'flush' && flushes++ === 0 ? 'ENOSPC' : undefined) });
+    const queue = await openOn(disk);
+    const [job] = await queue.claim('local', Number.MAX_SAFE_INTEGER, 1);
+    assert.equal((await queue.settle(job!, [{ index: 0, state: 'done' }], 5)).finished, true);
+    await queue.close();
+    assert.deepEqual(await listAll(await openOn(disk.afterCrash())), []);
+  });
+
   it('keeps a job handed out when its verdict cannot be written, and takes the verdict later', async () => {
     const disk = new SimulatedDisk(seededRandom(12));
     const queue = await openOn(disk);

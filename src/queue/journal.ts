@@ -4,7 +4,7 @@
 // docs/internals/queue.md describes the files.
 
 import type { Files, OpenFile } from '../host/files.ts';
-import { SystemError } from '../host/system-error.ts';
+import { errorCode, SystemError } from '../host/system-error.ts';
 import {
   decodeRecord,
   encodeRecord,
@@ -162,7 +162,11 @@ export class Journal {
   }
 
   async #pump(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#writeGroup(this.#takeGroup());
+    while (this.#waiting.length > 0) {
+      await this.#writeGroup(this.#takeGroup());
+      // One turn again: the replies of this group go out, and what they let in joins the next.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     this.#pumping = false;
   }
 
@@ -227,7 +231,7 @@ export class Journal {
     const last = this.#segments.at(-1);
     const number = (last?.number ?? this.#lastNumber) + 1;
     await this.#preparing;
-    if (this.#spares.length === 0) await this.#prepareSpare();
+    if (this.#spares.length === 0) await this.#prepareSpareOrEmpty();
     const path = this.#path(number);
     await this.#files.rename(this.#spares.pop()!, path);
     await this.#files.flushFolder(this.#folder);
@@ -253,10 +257,20 @@ export class Journal {
     return segment;
   }
 
+  /** On a disk without room for a whole segment one that grows will do: verdicts on what is queued make room. */
+  async #prepareSpareOrEmpty(): Promise<void> {
+    try {
+      await this.#prepareSpare(this.#segmentSize);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOSPC') throw error;
+      await this.#prepareSpare(0);
+    }
+  }
+
   #prepareInBackground(): void {
     if (this.#spares.length > 0 || this.#preparing !== undefined) return;
     // A failure here shows again, and is reported, when the segment is needed.
-    this.#preparing = this.#prepareSpare()
+    this.#preparing = this.#prepareSpare(this.#segmentSize)
       .catch(() => undefined)
       .finally(() => {
         this.#preparing = undefined;
@@ -264,13 +278,13 @@ export class Journal {
   }
 
   /** Makes a file of zeros, so that later writes change no metadata and flush fast. */
-  async #prepareSpare(): Promise<void> {
+  async #prepareSpare(size: number): Promise<void> {
     const path = this.#sparePath();
     const file = await this.#files.open(path, { create: true });
     try {
-      const zeros = Buffer.alloc(Math.min(FILL_BYTES, this.#segmentSize));
-      for (let at = 0; at < this.#segmentSize; at += zeros.length) {
-        await file.write(zeros.subarray(0, Math.min(zeros.length, this.#segmentSize - at)), at);
+      const zeros = Buffer.alloc(Math.min(FILL_BYTES, size));
+      for (let at = 0; at < size; at += zeros.length) {
+        await file.write(zeros.subarray(0, Math.min(zeros.length, size - at)), at);
       }
       await file.flush();
     } catch (error) {
