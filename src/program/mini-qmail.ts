@@ -22,6 +22,7 @@ const hub = defineCommand({
     },
   },
   async run({ args }) {
+    checkWords(args, ['home', 'qmqp']);
     const { runHubCommand } = await import('../hub/hub-command.ts');
     await runHubCommand({ home: homeOf(args.home), qmqp: args.qmqp });
   },
@@ -31,6 +32,7 @@ const start = defineCommand({
   meta: { name: 'start', description: 'run a hub on this machine, ready to try' },
   args: { home: { ...homeArg, description: 'folder for its state (default: var beside bin)' } },
   async run({ args }) {
+    checkWords(args, ['home']);
     const { runStart } = await import('../hub/start-command.ts');
     await runStart({
       home: resolve(args.home ?? join(dirname(invocation.ownBin), 'var')),
@@ -45,7 +47,8 @@ const demo = defineCommand({
     name: 'demo',
     description: 'send one message through sendmail, hub and mailbox, and show each step',
   },
-  async run() {
+  async run({ args }) {
+    checkWords(args, []);
     const { runDemo } = await import('../hub/demo-command.ts');
     process.exitCode = await runDemo({ sendmail: join(invocation.ownBin, 'sendmail') });
   },
@@ -55,6 +58,7 @@ const queueLs = defineCommand({
   meta: { name: 'ls', description: 'list what is queued' },
   args: { home: homeArg, json: { type: 'boolean', description: 'one JSON object per line and message' } },
   async run({ args }) {
+    checkWords(args, ['home', 'json']);
     const { runQueueLs } = await import('../hub/queue-command.ts');
     process.exitCode = await runQueueLs({ home: homeOf(args.home), json: args.json === true });
   },
@@ -74,6 +78,20 @@ const main = defineCommand({
   subCommands: { hub, queue, start, demo },
 });
 
+/** The caller's mistake in the command line. */
+class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Refuses what the package lets pass: options that do not exist, options without their value, words too many. */
+function checkWords({ _: words, ...options }: { _: string[] }, known: readonly string[]): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (!known.includes(name)) throw new UsageError(`Unknown option --${name}`);
+    if (value === '') throw new UsageError(`Missing value for --${name}`);
+  }
+  if (words.length > 0) throw new UsageError(`Unexpected word ${words[0]}`);
+}
+
 function homeOf(given: string | undefined): string {
   return given === undefined ? invocation.home : resolve(given);
 }
@@ -90,7 +108,7 @@ else {
     await runCommand(main, { rawArgs });
   } catch (error) {
     // The package calls its own complaints so: a command or an option that does not exist or lacks its value.
-    const isUsage = error instanceof Error && error.name === 'CLIError';
+    const isUsage = error instanceof Error && ['CLIError', 'UsageError'].includes(error.name);
     const text = error instanceof Error ? error.message : String(error);
     process.stderr.write(`mini-qmail: fatal: ${text}${isUsage ? '; see mini-qmail --help' : ''}\n`);
     process.exitCode = isUsage ? EXIT_USAGE : EXIT_TEMPORARY;
