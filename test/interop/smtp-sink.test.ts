@@ -1,7 +1,7 @@
 // Remote delivery to Postfix's smtp-sink: kept connections, the bytes that arrive, and a queue that is emptied.
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -15,56 +15,21 @@ import { SmtpTransport } from '../../src/delivery/remote-smtp.ts';
 import { SYSTEM_CLOCK } from '../../src/host/clock.ts';
 import { MemoryQueue, MemoryQueueStorage } from '../../src/queue/memory-queue.ts';
 import { CONTROLS } from '../delivery/support.ts';
+import { accepting, findPeer, freePort, missingPeers } from '../support/peers.ts';
 
-const SINK = ['/usr/sbin/smtp-sink', '/usr/libexec/postfix/smtp-sink'].find((path) => {
-  try {
-    // Without arguments it prints its usage and fails; only a missing file is ENOENT.
-    execFileSync(path, [], { stdio: 'ignore' });
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
-  }
-  return true;
-});
-const required = process.env['MINI_QMAIL_REQUIRE_PEERS'] === '1';
-const skip = SINK === undefined && !required && "Postfix's smtp-sink is not installed";
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** Resolves when something accepts connections there; the sink has no other way to say so. */
-function waitForPort(port: number, child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const attempt = () => {
-      if (child.exitCode !== null) {
-        reject(new Error(`smtp-sink ended with exit code ${child.exitCode}`));
-        return;
-      }
-      const socket = connect(port, '127.0.0.1');
-      socket.once('connect', () => {
-        socket.destroy();
-        resolve();
-      });
-      socket.once('error', () => setTimeout(attempt, 20));
-    };
-    attempt();
-  });
-}
+const SINK = findPeer('smtp-sink');
+const skip = missingPeers('smtp-sink');
 
 /** Runs smtp-sink; messages go to files in the folder, one each. */
 async function withSink(args: readonly string[], check: (port: number, folder: string) => Promise<void>) {
   assert.ok(SINK, "Postfix's smtp-sink is required and not installed");
   const folder = mkdtempSync(join(tmpdir(), 'sink-'));
-  const port = await findFreePort();
+  const port = await freePort();
   const user = userInfo().uid === 0 ? ['-u', 'root'] : [];
   const child = spawn(SINK, [...user, ...args, `127.0.0.1:${port}`, '100'], { cwd: folder, stdio: 'ignore' });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   try {
-    await waitForPort(port, child);
+    await accepting(port);
     await check(port, folder);
   } finally {
     child.kill();
