@@ -7,6 +7,7 @@ import { type BounceControls, type BouncePlan, formatBounce, planBounce } from '
 import { classifyRecipient, type RecipientControls } from '../core/policy/recipient.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
+import { reasonOf } from '../host/system-error.ts';
 import type { FinishedMessage, MessageId, Queue } from '../queue/queue.ts';
 import { TROUBLE_RETRY_MS } from './channel-driver.ts';
 
@@ -77,7 +78,7 @@ export class Bouncer {
     if (message === undefined) return;
     const running = this.#finish(message)
       .catch((error: unknown) => {
-        const text = error instanceof Error ? error.message : String(error);
+        const text = reasonOf(error);
         this.#settings.log.write('delivery.trouble', { what: 'bounce', id: message.id, text });
         this.#later(message);
       })

@@ -6,6 +6,7 @@ import type { Outcome } from '../core/policy/outcome.ts';
 import { NO_DOMAIN } from '../core/policy/smtp-report.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
+import { reasonOf } from '../host/system-error.ts';
 import type { Channel, Job, Queue, Settled } from '../queue/queue.ts';
 import { Attempt, type Judged, type Unit } from './attempt.ts';
 import { Lanes } from './lanes.ts';
@@ -211,7 +212,7 @@ export class ChannelDriver {
   }
 
   #logTrouble(what: string, id: number | undefined, error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = reasonOf(error);
     this.#settings.log.write('delivery.trouble', { what, id, channel: this.#settings.channel, text });
   }
 }

@@ -22,6 +22,7 @@ export function errorCode(error: unknown): string | undefined {
   return undefined;
 }
 
-function reasonOf(cause: unknown): string {
+/** What an error says, whatever was thrown. */
+export function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }

@@ -55,7 +55,8 @@ async function sendQueue(queue: Pick<Queue, 'list'>, response: ServerResponse): 
 }
 
 /**
- * Lines of `GET /queue` from the hub of that home, as they come; undefined if no hub listens there.
+ * Asks the hub of that home for `GET /queue` and passes its text on as it comes.
+ * @returns whether a hub listens there
  * @throws SystemError if a hub is there and the answer fails
  */
 export function askForQueue(home: string, onText: (text: string) => void): Promise<boolean> {

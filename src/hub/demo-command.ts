@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SYSTEM_CLOCK } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
+import { reasonOf } from '../host/system-error.ts';
 import { Hub } from './hub.ts';
 import { prepareHome, writeServers } from './start-home.ts';
 
@@ -62,9 +63,7 @@ export async function runDemo({ sendmail }: { sendmail: string }): Promise<numbe
     await showRoundTrip({ home, me, sendmail, events, port: hub.qmqp.port });
     return 0;
   } catch (error) {
-    process.stderr.write(
-      `mini-qmail demo: fatal: ${error instanceof Error ? error.message : String(error)}\n`,
-    );
+    process.stderr.write(`mini-qmail demo: fatal: ${reasonOf(error)}\n`);
     return 111;
   } finally {
     await hub?.stop();

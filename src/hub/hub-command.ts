@@ -2,6 +2,7 @@
 
 import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { openStderrLog } from '../host/stderr-log.ts';
+import { reasonOf } from '../host/system-error.ts';
 import { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
 import { Hub } from './hub.ts';
 
@@ -37,9 +38,7 @@ export async function runUntilSignal(
     hub = await Hub.start({ home, qmqp, clock: SYSTEM_CLOCK, log });
   } catch (error) {
     flush();
-    process.stderr.write(
-      `mini-qmail hub: fatal: ${error instanceof Error ? error.message : String(error)}\n`,
-    );
+    process.stderr.write(`mini-qmail hub: fatal: ${reasonOf(error)}\n`);
     process.exit(EXIT_TEMPORARY);
   }
   log.write('hub.started', { home, qmqp: formatHostPort(hub.qmqp) });

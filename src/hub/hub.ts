@@ -97,8 +97,8 @@ export class Hub {
     });
     try {
       const bound = await listener.listen(qmqp);
-      const admin = await openAdmin(home, queue, log);
       await delivery.start();
+      const admin = await openAdmin(home, queue, log);
       return new Hub({ qmqp: bound, queue, delivery, listener, admin });
     } catch (error) {
       await listener.close(0).catch(() => undefined);

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { NODE_FILES } from '../host/files.ts';
+import { reasonOf } from '../host/system-error.ts';
 import { EmbeddedQueue } from '../queue/embedded-queue.ts';
 import { openDirectIndex } from '../queue/worker-index.ts';
 import { askForQueue } from './admin-socket.ts';
@@ -25,9 +26,7 @@ export async function runQueueLs({ home, json }: { home: string; json: boolean }
     if (!(await askForQueue(home, take))) await readQueue(home, take);
     return 0;
   } catch (error) {
-    process.stderr.write(
-      `mini-qmail queue ls: fatal: ${error instanceof Error ? error.message : String(error)}\n`,
-    );
+    process.stderr.write(`mini-qmail queue ls: fatal: ${reasonOf(error)}\n`);
     return 111;
   }
 }

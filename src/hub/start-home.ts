@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { bytesOf, textOf } from '../core/bytes/bytes.ts';
 import { readControlLine } from '../host/control.ts';
 import { SystemError } from '../host/system-error.ts';
-import type { HostPort } from './host-port.ts';
+import { formatHostPort, type HostPort } from './host-port.ts';
 
 /** First line of a servers file that is ours to rewrite, since the port may change with each start. */
 const OURS = '# Written by mini-qmail start; remove this line to keep your own servers.\n';
@@ -35,7 +35,7 @@ export function writeServers(home: string, { host, port }: HostPort): void {
   try {
     if (existsSync(path) && !readFileSync(path, 'latin1').startsWith(OURS)) return;
     const isPlain = port === 628 && !host.includes(':');
-    const server = isPlain ? host : `qmqp://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const server = isPlain ? host : `qmqp://${formatHostPort({ host, port })}`;
     writeFileSync(path, `${OURS}${server}\n`);
   } catch (error) {
     throw new SystemError('write', path, error);

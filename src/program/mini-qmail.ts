@@ -3,6 +3,7 @@
 import { dirname, join, resolve } from 'node:path';
 import { defineCommand, runCommand, runMain } from 'citty';
 import { readInvocation } from '../host/invocation.ts';
+import { reasonOf } from '../host/system-error.ts';
 
 const VERSION = '0.1.0';
 
@@ -109,7 +110,7 @@ else {
   } catch (error) {
     // The package calls its own complaints so: a command or an option that does not exist or lacks its value.
     const isUsage = error instanceof Error && ['CLIError', 'UsageError'].includes(error.name);
-    const text = error instanceof Error ? error.message : String(error);
+    const text = reasonOf(error);
     process.stderr.write(`mini-qmail: fatal: ${text}${isUsage ? '; see mini-qmail --help' : ''}\n`);
     process.exitCode = isUsage ? EXIT_USAGE : EXIT_TEMPORARY;
   }

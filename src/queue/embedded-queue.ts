@@ -26,6 +26,7 @@ import type {
   Settled,
   Verdict,
 } from './queue.ts';
+import { CHANNELS } from './queue.ts';
 
 /** How an embedded queue is kept. */
 export interface EmbeddedQueueOptions {
@@ -45,7 +46,6 @@ export interface EmbeddedQueueOptions {
 
 const DEFAULTS = { segmentSize: 16 << 20, journalSizeMax: 256 << 20, inlineSizeMax: 32 << 10 };
 const LIST_PAGE = 1000;
-const CHANNELS: readonly Channel[] = ['local', 'remote'];
 
 /** See the head of this file; {@link Queue} has the contract of each method. */
 export class EmbeddedQueue implements Queue {

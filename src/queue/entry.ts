@@ -11,8 +11,7 @@ import type {
   RecipientState,
   Verdict,
 } from './queue.ts';
-
-const CHANNELS: readonly Channel[] = ['local', 'remote'];
+import { CHANNELS } from './queue.ts';
 
 /** What makes an entry: an accept record. */
 export interface EntryOrigin {

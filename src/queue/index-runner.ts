@@ -1,6 +1,7 @@
 // Runs calls on the index in groups: calls that wait together share one transaction and one flush. Used by the worker
 // thread and, without a thread, by tests.
 
+import { reasonOf } from '../host/system-error.ts';
 import { SqliteIndex } from './sqlite-index.ts';
 
 /** A call by name, as it crosses the thread boundary. */
@@ -74,7 +75,7 @@ function invoke(index: SqliteIndex, method: IndexCall['method'], args: readonly 
 }
 
 function describe(error: unknown): { message: string; code: string | undefined } {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   const code = error instanceof Error && 'errcode' in error ? String(error.errcode) : undefined;
   return { message, code };
 }

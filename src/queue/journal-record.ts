@@ -3,9 +3,12 @@
 
 import { crc32 } from 'node:zlib';
 import type { Channel, Envelope, MessageId, Recipient, Verdict } from './queue.ts';
+import { CHANNELS } from './queue.ts';
 
 /** Bytes before a record's payload. */
-export const RECORD_HEADER_SIZE = 16;
+const RECORD_HEADER_SIZE = 16;
+/** Bytes of a start record, header included. */
+export const START_RECORD_SIZE = RECORD_HEADER_SIZE + 20;
 /** Longest address that a record can hold. */
 export const ADDRESS_BYTES_MAX = 65535;
 
@@ -72,13 +75,12 @@ export type NewRecord =
     };
 
 const TYPE_NUMBER = { start: 1, accept: 2, settle: 3, remove: 4 } as const;
-const CHANNELS: readonly Channel[] = ['local', 'remote'];
 
 /** Length in bytes of the record when encoded, header included. */
 export function recordSize(record: NewRecord): number {
   switch (record.type) {
     case 'start':
-      return RECORD_HEADER_SIZE + 20;
+      return START_RECORD_SIZE;
     case 'accept': {
       let size =
         RECORD_HEADER_SIZE +

@@ -10,8 +10,8 @@ import {
   encodeRecord,
   type JournalRecord,
   type NewRecord,
-  RECORD_HEADER_SIZE,
   recordSize,
+  START_RECORD_SIZE,
 } from './journal-record.ts';
 
 /** Where an appended record is. */
@@ -222,7 +222,7 @@ export class Journal {
     const hasRoom =
       last !== undefined &&
       !last.broken &&
-      (last.end + bytes <= this.#segmentSize || last.end <= RECORD_HEADER_SIZE + 20);
+      (last.end + bytes <= this.#segmentSize || last.end <= START_RECORD_SIZE);
     return hasRoom ? last : await this.#roll();
   }
 
@@ -337,7 +337,7 @@ export class Journal {
   async #readStart(number: number): Promise<(JournalRecord & { type: 'start' }) | undefined> {
     const file = await this.#files.open(this.#path(number), { readOnly: true });
     try {
-      const head = Buffer.from(await file.read(0, RECORD_HEADER_SIZE + 20));
+      const head = Buffer.from(await file.read(0, START_RECORD_SIZE));
       const decoded = decodeRecord(head, 0, number);
       return decoded?.record.type === 'start' ? decoded.record : undefined;
     } finally {

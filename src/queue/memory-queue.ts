@@ -19,8 +19,7 @@ import type {
   RecipientState,
   Verdict,
 } from './queue.ts';
-
-const CHANNELS: readonly Channel[] = ['local', 'remote'];
+import { CHANNELS } from './queue.ts';
 
 interface StoredMessage {
   readonly id: MessageId;

@@ -10,6 +10,9 @@ export type MessageId = number;
 /** Which kind of delivery a recipient needs, with its own retry schedule (qmail's two channels). */
 export type Channel = 'local' | 'remote';
 
+/** All channels; a channel's place here is its number on disk. */
+export const CHANNELS: readonly Channel[] = ['local', 'remote'];
+
 /** One recipient as it is stored. */
 export interface Recipient {
   /** The address after rewriting; what is delivered to. */

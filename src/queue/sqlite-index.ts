@@ -13,6 +13,7 @@ import type {
   RecipientState,
   Verdict,
 } from './queue.ts';
+import { CHANNELS } from './queue.ts';
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -33,7 +34,6 @@ CREATE TABLE IF NOT EXISTS failure (
 CREATE INDEX IF NOT EXISTS failure_message ON failure (message, serial);
 `;
 
-const CHANNELS: readonly Channel[] = ['local', 'remote'];
 const STATES: readonly RecipientState[] = ['todo', 'done', 'failed'];
 
 interface MessageRow {
