@@ -1,11 +1,13 @@
 // qmail-showctl: says what the control files of the home mean. Problems are part of the report: it is for people, and goes
 // to standard output as a whole. Source: the qmail-showctl manual page.
+// Differs: with --json as its first argument it prints the report as an array; the original ignores all arguments.
 
 import { opendirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { ByteBuffer } from '../core/bytes/byte-buffer.ts';
+import { textOf } from '../core/bytes/bytes.ts';
 import { parseControlLine, parseControlList, parseControlNumber } from '../core/format/control-file.ts';
 import { printable } from '../core/message/summary.ts';
-import { writeBlocking } from '../host/blocking-io.ts';
+import { complain, writeBlocking } from '../host/blocking-io.ts';
 import { readControlLine, readFileIfPresent } from '../host/control.ts';
 import { canEnter } from '../host/invocation.ts';
 import type { ProgramCall } from '../host/program-call.ts';
@@ -17,6 +19,7 @@ import {
   MORE_RCPTHOSTS_CDB,
   moreRcpthostsItem,
 } from './showctl-items.ts';
+import { reportControls } from './showctl-json.ts';
 
 const STDOUT = 1;
 const USERS = ['alias', 'qmaild', 'qmaill', 'root', 'qmailp', 'qmailq', 'qmailr', 'qmails'];
@@ -26,9 +29,11 @@ const NO_ID = '65534';
 const UNREADABLE = 'Oops! Trouble reading this file.\n';
 
 /** Runs qmail-showctl to its end; returns its exit code. */
-export function runQmailShowctl({ home }: ProgramCall): number {
+export function runQmailShowctl({ home, args }: ProgramCall): number {
   const report = new ByteBuffer(4096);
-  const isWhole = new Reporter(home, report).write();
+  const isJson = args[0] !== undefined && textOf(args[0]) === '--json';
+  const reporter = new Reporter(home, report);
+  const isWhole = isJson ? reporter.writeJson() : reporter.write();
   try {
     writeBlocking(STDOUT, report.view());
   } catch (error) {
@@ -69,6 +74,21 @@ class Reporter {
       this.#report.append(name);
       this.#text(': I have no idea what this file does.\n');
     }
+    return true;
+  }
+
+  /** Writes the report as JSON; false, with the reason on standard error, if there is none. */
+  writeJson(): boolean {
+    const names = this.#enter();
+    if (names === undefined) {
+      const problem = textOf(this.#report.view())
+        .replace(/^Oops! /, '')
+        .trimEnd();
+      complain(`qmail-showctl: fatal: ${problem}\n`);
+      this.#report.clear();
+      return false;
+    }
+    this.#text(`${JSON.stringify(reportControls(this.#control, names, this.#me), undefined, 2)}\n`);
     return true;
   }
 

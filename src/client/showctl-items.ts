@@ -65,6 +65,44 @@ export const CONTROL_ITEMS: readonly ControlItem[] = [
   list('virtualdomains', 'Virtual domain: ', 'No virtual domains.', ''),
 ];
 
+const SMTP_SERVER = ['qmail-smtpd'];
+const QUEUE = ['qmail-send', 'mini-qmail hub'];
+const SMTP_CLIENT = ['qmail-remote', 'mini-qmail hub'];
+const INJECT = ['qmail-inject'];
+
+/** Programs that read each file. Source: the table of the qmail-control manual page. */
+export const READ_BY: { readonly [file: string]: readonly string[] } = {
+  badmailfrom: SMTP_SERVER,
+  bouncefrom: QUEUE,
+  bouncehost: QUEUE,
+  concurrencylocal: QUEUE,
+  concurrencyremote: QUEUE,
+  databytes: [...SMTP_SERVER, 'mini-qmail hub'],
+  defaultdomain: INJECT,
+  defaulthost: INJECT,
+  doublebouncehost: QUEUE,
+  doublebounceto: QUEUE,
+  envnoathost: QUEUE,
+  helohost: SMTP_CLIENT,
+  idhost: INJECT,
+  localiphost: SMTP_SERVER,
+  locals: QUEUE,
+  me: ['qmail-inject', 'qmail-qmqpc', 'qmail-smtpd', 'qmail-send', 'qmail-remote', 'mini-qmail hub'],
+  percenthack: QUEUE,
+  plusdomain: INJECT,
+  qmqpservers: ['qmail-qmqpc'],
+  queuelifetime: QUEUE,
+  rcpthosts: SMTP_SERVER,
+  [MORE_RCPTHOSTS]: ['qmail-newmrh'],
+  [MORE_RCPTHOSTS_CDB]: SMTP_SERVER,
+  smtpgreeting: SMTP_SERVER,
+  smtproutes: SMTP_CLIENT,
+  timeoutconnect: SMTP_CLIENT,
+  timeoutremote: SMTP_CLIENT,
+  timeoutsmtpd: SMTP_SERVER,
+  virtualdomains: QUEUE,
+};
+
 /** The item of morercpthosts, which is of no effect without rcpthosts. */
 export function moreRcpthostsItem(hasRcpthosts: boolean): ControlItem {
   return hasRcpthosts

@@ -64,6 +64,14 @@ export function longOptionsOf(text: string): string[] {
   );
 }
 
+/** Words of long options that a short program compares its arguments with, with their dashes but for the first. */
+export function longOptionStringsOf(text: string): string[] {
+  return readSource(text)
+    .strings.map(({ value }) => value)
+    .filter((value) => /^--[a-z-]+$/.test(value))
+    .map((value) => value.slice(1));
+}
+
 /** Exit codes written as numbers. */
 export function exitCodesOf(text: string): number[] {
   const { code } = readSource(text);
@@ -132,4 +140,69 @@ export function eventsOf(text: string): string[] {
 export function eventsOfPage(page: string): string[] {
   const section = /^\.Sh LOG\n([\s\S]*?)^\.Sh /m.exec(page)?.[1] ?? '';
   return [...section.matchAll(/^\.It Li ([a-z.-]+)/gm)].map(([, name]) => name!);
+}
+
+/** Titles of the sections of a page, in order. */
+export function sectionsOf(page: string): string[] {
+  return [...page.matchAll(/^\.Sh (.+)$/gm)].map(([, title]) => title!);
+}
+
+/** Pages that a page refers to, as `NAME SECTION`. */
+export function referencesOf(page: string): string[] {
+  const lines = page.split('\n').filter((line) => line.startsWith('.') && !line.startsWith('.\\"'));
+  return lines.flatMap((line) =>
+    [...line.matchAll(/\bXr (\S+) (\d)/g)].map(([, name, section]) => `${name} ${section}`),
+  );
+}
+
+/** A line of the table of qmail-control(5): who reads a file, ours and, in parentheses, other people's. */
+export interface ControlRow {
+  readonly file: string;
+  readonly format: string;
+  readonly fallback: string;
+  readonly readers: readonly string[];
+  readonly foreign: readonly string[];
+}
+
+/**
+ * The table of qmail-control(5). A line without a file goes on with the one above: with a default of its own as a row of
+ * that file, without one as more readers of that row.
+ */
+export function controlRowsOf(page: string): ControlRow[] {
+  const rows: ControlRow[] = [];
+  for (const [, cells] of page.matchAll(/^\.It (.* ?Ta .*)$/gm)) {
+    const [head, format, fallback, readers] = cells!.split(/ ?\bTa\b ?/).map((cell) => cell.trim());
+    const [own = '', foreign = ''] = (readers ?? '').split(/\bPq /);
+    const here = { readers: namesIn(own), foreign: namesIn(foreign) };
+    const above = rows.at(-1);
+    if (head!.startsWith('Pa '))
+      rows.push({ file: head!.slice(3), format: format!, fallback: fallback!, ...here });
+    else if (above === undefined) continue;
+    else if (fallback !== '') rows.push({ ...above, fallback: fallback!, ...here });
+    else {
+      const joined = {
+        readers: [...above.readers, ...here.readers],
+        foreign: [...above.foreign, ...here.foreign],
+      };
+      rows[rows.length - 1] = { ...above, ...joined };
+    }
+  }
+  return rows;
+}
+
+function namesIn(cell: string): string[] {
+  return cell.split(/[ ,]+/).filter((name) => name !== '');
+}
+
+/** The rows `.It PROGRAM Ta WHAT Ta LIMIT` of a page, as `PROGRAM: WHAT` to limit. */
+export function limitsOfPage(page: string): Record<string, string> {
+  const rows = page.matchAll(/^\.It ([\w-]+) Ta (.+?) Ta (.+)$/gm);
+  return Object.fromEntries([...rows].map(([, program, what, limit]) => [`${program}: ${what}`, limit!]));
+}
+
+/** Value of a constant of a source that is written as a number, or as one shifted. @throws Error if there is none */
+export function constantOf(source: string, name: string): number {
+  const value = new RegExp(`^(?:export )?const ${name} = ([\\d_]+)(?: << (\\d+))?;`, 'm').exec(source);
+  if (value === null) throw new Error(`Cannot compare: the source has no constant ${name} that is a number`);
+  return Number(value[1]!.replaceAll('_', '')) * 2 ** Number(value[2] ?? 0);
 }
