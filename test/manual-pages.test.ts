@@ -16,6 +16,7 @@ import {
   controlRowsOf,
   factsOfPage,
   limitsOfPage,
+  numberDefaultsOf,
   readProgram,
   referencesOf,
   sectionsOf,
@@ -208,6 +209,22 @@ describe('qmail-control.5', () => {
         }
       }
     }
+  });
+
+  it('has the default of each number that a source reads', () => {
+    let count = 0;
+    for (const files of sources.values()) {
+      for (const [path, text] of files) {
+        for (const [file, value] of numberDefaultsOf(text)) {
+          const fallbacks = rows
+            .filter((row) => row.file === file && row.readers.some((name) => sources.get(name)?.has(path)))
+            .map((row) => row.fallback);
+          assert.deepEqual(fallbacks, [String(value)], `control/${file} in ${path}`);
+          count++;
+        }
+      }
+    }
+    assert.ok(count > 0);
   });
 
   it('says the same as qmail-showctl of who reads a file', () => {

@@ -107,10 +107,10 @@ function wordsAfter(line: string, macro: string): string[] {
   return words;
 }
 
-/** Environment of a page, and of the pages that it refers to. */
+/** Environment of a page, and of the pages of programs that it refers to. */
 export function environmentWithReferences(pagePath: string): Set<string> {
   const page = readFileSync(pagePath, 'utf8');
-  const referred = [...page.matchAll(/^\.Xr ([\w-]+) (\d)/gm)].map(([, name, section]) =>
+  const referred = [...page.matchAll(/^\.Xr ([\w-]+) ([18])/gm)].map(([, name, section]) =>
     join(dirname(pagePath), `${name}.${section}`),
   );
   const pages = [
@@ -205,4 +205,13 @@ export function constantOf(source: string, name: string): number {
   const value = new RegExp(`^(?:export )?const ${name} = ([\\d_]+)(?: << (\\d+))?;`, 'm').exec(source);
   if (value === null) throw new Error(`Cannot compare: the source has no constant ${name} that is a number`);
   return Number(value[1]!.replaceAll('_', '')) * 2 ** Number(value[2] ?? 0);
+}
+
+/** Number files that a source reads, each with its default. @throws Error if a default is neither a number nor a constant */
+export function numberDefaultsOf(text: string): [string, number][] {
+  const calls = text.matchAll(/\breadControlNumber\((?:\w+\.)?home, '(\w+)', (\w+)\)/g);
+  return [...calls].map(([, file, value]) => [
+    file!,
+    /^\d/.test(value!) ? Number(value!.replaceAll('_', '')) : constantOf(text, value!),
+  ]);
 }
