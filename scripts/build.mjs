@@ -20,6 +20,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { hasCodeCache, makeCodeCaches, startFile } from './code-cache.mjs';
+import { launcher } from './launcher.mjs';
 import { HUB_PROGRAMS, LINKS, PROGRAMS, WORKERS } from './programs.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -27,8 +28,6 @@ const DIST = join(ROOT, 'dist');
 const BIN = join(ROOT, 'bin');
 // What is not part of this build may be part of another that runs now, or of a program that starts now.
 const STALE_AFTER_MS = 600_000;
-// Linux reads at most 255 bytes of an interpreter line; older kernels and other systems 127.
-const INTERPRETER_LINE_MAX = 127;
 
 /** Absolute path of the interpreter that the launchers run. */
 function findInterpreter() {
@@ -57,17 +56,6 @@ function isExecutable(path) {
   } catch {
     return false;
   }
-}
-
-/** A launcher: runs INTERPRETER BUNDLE PATH-AS-CALLED ARGUMENTS… */
-function launcher(interpreter, bundle) {
-  const line = `#!${interpreter} ${bundle}`;
-  if (line.length <= INTERPRETER_LINE_MAX && !/\s/.test(interpreter + bundle)) return `${line}\n`;
-  return `#!/bin/sh\nexec ${shellQuote(interpreter)} ${shellQuote(bundle)} "$0" "$@"\n`;
-}
-
-function shellQuote(text) {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 const COMMON = {

@@ -1,7 +1,7 @@
 // mini-qmail: the administrator's command. Subcommands load when they run.
 
 import { dirname, join, resolve } from 'node:path';
-import { defineCommand, runCommand, runMain } from 'citty';
+import { defineCommand, parseArgs, runCommand, runMain } from 'citty';
 import { readInvocation } from '../host/invocation.ts';
 import { reasonOf } from '../host/system-error.ts';
 
@@ -70,13 +70,107 @@ const queue = defineCommand({
   subCommands: { ls: queueLs },
 });
 
+const setupArgs = {
+  prefix: {
+    type: 'string',
+    description: 'folder of the installation (default /var/qmail)',
+    valueHint: 'DIR',
+  },
+  root: { type: 'string', description: 'folder to put everything below, as with DESTDIR', valueHint: 'DIR' },
+  force: { type: 'boolean', description: 'replace or remove what somebody else has changed or put there' },
+  'dry-run': { type: 'boolean', description: 'print the plan only' },
+} as const;
+
+const installArgs = {
+  role: { type: 'string', description: 'client, gateway, hub or list', valueHint: 'ROLE' },
+  server: { type: 'string', description: 'a QMQP server; repeatable', valueHint: 'ADDRESS' },
+  me: { type: 'string', description: 'name for control/me', valueHint: 'NAME' },
+  idhost: { type: 'string', description: "this host's own name", valueHint: 'NAME' },
+  'idhost-link': { type: 'string', description: 'file of each host for control/idhost', valueHint: 'FILE' },
+  'idhost-only': { type: 'boolean', description: "write this host's own control/idhost, nothing else" },
+  'from-server': { type: 'string', description: "the server's control files, to copy", valueHint: 'DIR' },
+  'list-prefix': { type: 'string', description: 'second tree of a list host', valueHint: 'DIR' },
+  sendmail: { type: 'boolean', description: 'let /usr/sbin/sendmail and /usr/lib/sendmail lead here' },
+  node: { type: 'string', description: 'interpreter to use where it is', valueHint: 'FILE' },
+  ...setupArgs,
+} as const;
+
+const install = defineCommand({
+  meta: { name: 'install', description: 'lay out a client, gateway, hub or list host under a prefix' },
+  args: installArgs,
+  async run({ args, rawArgs }) {
+    checkWords(args, Object.keys(installArgs));
+    const { runInstall } = await import('../setup/install-command.ts');
+    process.exitCode = runInstall({
+      ...{ bundle: process.argv[1] ?? '', prefix: args.prefix, root: args.root, role: args.role },
+      ...{ me: args.me, idhost: args.idhost, idhostLink: args['idhost-link'], node: args.node },
+      ...{ fromServer: args['from-server'], listPrefix: args['list-prefix'] },
+      ...{ force: args.force === true, dryRun: args['dry-run'] === true, sendmail: args.sendmail === true },
+      idhostOnly: args['idhost-only'] === true,
+      servers: valuesOf(rawArgs, '--server'),
+    });
+  },
+});
+
+const uninstall = defineCommand({
+  meta: { name: 'uninstall', description: 'remove what install has made' },
+  args: setupArgs,
+  async run({ args }) {
+    checkWords(args, Object.keys(setupArgs));
+    const { runUninstall } = await import('../setup/install-command.ts');
+    process.exitCode = runUninstall({
+      ...{ bundle: process.argv[1] ?? '', prefix: args.prefix, root: args.root },
+      ...{ force: args.force === true, dryRun: args['dry-run'] === true },
+    });
+  },
+});
+
+const explain = defineCommand({
+  meta: {
+    name: 'explain',
+    description: 'say what sendmail or qmail-inject would do with a message, and why; send nothing',
+  },
+  args: {
+    home: homeArg,
+    json: { type: 'boolean', description: 'print JSON' },
+    program: { type: 'positional', description: 'sendmail or qmail-inject, then its arguments' },
+  },
+});
+
+/** Everything after the program's name is the program's, so the package must not see it. */
+async function runExplainWords(): Promise<void> {
+  const { readWords } = await import('../host/program-words.ts');
+  const words = readWords();
+  const names = rawArgs.slice(1);
+  const at = names.findIndex((word, i) => !word.startsWith('-') && names[i - 1] !== '--home');
+  const args = parseArgs(at < 0 ? names : names.slice(0, at), {
+    home: { type: 'string' },
+    json: { type: 'boolean' },
+  });
+  checkWords(args, ['home', 'json']);
+  const program = names[at];
+  if (program !== 'sendmail' && program !== 'qmail-inject') {
+    const what = program === undefined ? 'No program' : `Unknown program ${program}`;
+    throw new UsageError(`${what} to explain: give sendmail or qmail-inject, then its arguments`);
+  }
+  const { runExplain } = await import('../setup/explain-command.ts');
+  process.exitCode = await runExplain({
+    program,
+    args: words.args.slice(at + 2),
+    env: words.env,
+    home: homeOf(args.home),
+    ownBin: invocation.ownBin,
+    json: args.json === true,
+  });
+}
+
 const main = defineCommand({
   meta: {
     name: 'mini-qmail',
     version: VERSION,
     description: 'mail for machines that should not run a mail server',
   },
-  subCommands: { hub, queue, start, demo },
+  subCommands: { hub, queue, start, demo, install, uninstall },
 });
 
 /** The caller's mistake in the command line. */
@@ -87,10 +181,20 @@ class UsageError extends Error {
 /** Refuses what the package lets pass: options that do not exist, options without their value, words too many. */
 function checkWords({ _: words, ...options }: { _: string[] }, known: readonly string[]): void {
   for (const [name, value] of Object.entries(options)) {
-    if (!known.includes(name)) throw new UsageError(`Unknown option --${name}`);
+    // The package gives an option of two words under a second name, without its hyphen.
+    if (!known.some((one) => one === name || one.replace(/-(.)/g, (_, c) => c.toUpperCase()) === name))
+      throw new UsageError(`Unknown option --${name}`);
     if (value === '') throw new UsageError(`Missing value for --${name}`);
   }
   if (words.length > 0) throw new UsageError(`Unexpected word ${words[0]}`);
+}
+
+/** All values of an option that may be repeated, of which the package gives the last. */
+function valuesOf(words: readonly string[], option: string): string[] {
+  return words.flatMap((word, i) => {
+    if (word === option) return words.slice(i + 1, i + 2);
+    return word.startsWith(`${option}=`) ? [word.slice(option.length + 1)] : [];
+  });
 }
 
 function homeOf(given: string | undefined): string {
@@ -102,11 +206,12 @@ const EXIT_USAGE = 100;
 const EXIT_TEMPORARY = 111;
 
 const rawArgs = [...invocation.args];
-if (rawArgs.some((word) => ['--help', '-h', '--version', '-v'].includes(word)))
-  await runMain(main, { rawArgs });
+const isHelp = (word: string) => ['--help', '-h', '--version', '-v'].includes(word);
+const isExplain = rawArgs[0] === 'explain' && !isHelp(rawArgs[1] ?? '');
+if (!isExplain && rawArgs.some(isHelp)) await runMain(main, { rawArgs });
 else {
   try {
-    await runCommand(main, { rawArgs });
+    await (isExplain ? runExplainWords() : runCommand(main, { rawArgs }));
   } catch (error) {
     // The package calls its own complaints so: a command or an option that does not exist or lacks its value.
     const isUsage = error instanceof Error && ['CLIError', 'UsageError'].includes(error.name);

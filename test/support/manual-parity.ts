@@ -59,7 +59,7 @@ export function optionLettersOf(text: string): string[] {
 
 /** Words of the options in a citty command. */
 export function longOptionsOf(text: string): string[] {
-  return [...text.matchAll(/\b(\w+): (?:homeArg\b|\{ \.\.\.homeArg\b|\{\s*type: )/g)].map(
+  return [...text.matchAll(/(?<![\w-])'?([\w-]+)'?: (?:homeArg\b|\{ \.\.\.homeArg\b|\{\s*type: )/g)].map(
     ([, name]) => name!,
   );
 }

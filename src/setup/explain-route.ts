@@ -1,0 +1,81 @@
+// Where a completed message would go first: standard output, a queue program, or a QMQP server and the line that names it.
+// Nothing is connected to.
+
+import { chooseQueueProgram } from '../client/open-queue-program.ts';
+import { readQmqpServers } from '../client/qmqp-submit.ts';
+import { parseControlList } from '../core/format/control-file.ts';
+import { parseServerEntries, splitServerList } from '../core/format/server-list.ts';
+import { readFileIfPresent } from '../host/control.ts';
+import { showBytes } from './show-bytes.ts';
+
+const LF = 10;
+
+/** The first stop of a message, why, and what else is to be known about it. */
+export interface Route {
+  readonly kind: 'standard output' | 'program' | 'qmqp' | 'none';
+  /** Path of the program or `HOST:PORT` of the server; absent for the others. */
+  readonly target?: string;
+  readonly reason: string;
+  readonly notes: readonly string[];
+}
+
+/** Finds the first stop of a message in that home. */
+export function findRoute(
+  call: { home: string; ownBin: string; env: { readonly [name: string]: string | undefined } },
+  isPrinted: boolean,
+): Route {
+  const { home, env } = call;
+  if (isPrinted) return { kind: 'standard output', reason: 'option -n', notes: [] };
+  const program = chooseQueueProgram(call);
+  if (program !== undefined) {
+    const isChosen = env['QMAILQUEUE'] !== undefined;
+    const reason = isChosen ? 'QMAILQUEUE' : `${home}/bin/qmail-queue is not the QMQP client of this package`;
+    return {
+      kind: 'program',
+      target: program,
+      reason,
+      notes: ['what it does with the message is its own affair'],
+    };
+  }
+  const found = readQmqpServers({ home, env });
+  const source = env['QMQPSERVERS'] ? 'QMQPSERVERS' : 'control/qmqpservers';
+  if ('exit' in found) {
+    const reason = `${source} cannot be used: queue program exit code ${found.exit}; check ${home}/control`;
+    return { kind: 'none', reason, notes: [] };
+  }
+  const entries = listEntries(home, env['QMQPSERVERS']);
+  const isUsable = (entry: Uint8Array) => parseServerEntries([entry]).length > 0;
+  const notes = entries
+    .filter(({ entry }) => !isUsable(entry))
+    .map(({ entry, where }) => `${where} is passed over: ${showBytes(entry)} is no address of a server`);
+  const first = entries.find(({ entry }) => isUsable(entry));
+  const [server] = found.servers;
+  if (first === undefined || server === undefined) {
+    return { kind: 'none', reason: `${source} has no address of a server`, notes };
+  }
+  const host = server.host.includes(':') ? `[${server.host}]` : server.host;
+  const others = found.servers.length - 1;
+  const reason = others > 0 ? `${first.where}, the first of ${others + 1}` : first.where;
+  return { kind: 'qmqp', target: `${host}:${server.port}`, reason, notes };
+}
+
+function listEntries(home: string, chosen: string | undefined): { entry: Uint8Array; where: string }[] {
+  if (chosen) {
+    return splitServerList(Buffer.from(chosen)).map((entry, i) => ({
+      entry,
+      where: `QMQPSERVERS, entry ${i + 1}`,
+    }));
+  }
+  const content = readFileIfPresent(`${home}/control/qmqpservers`) ?? new Uint8Array(0);
+  const found: { entry: Uint8Array; where: string }[] = [];
+  let line = 0;
+  for (let from = 0; from < content.length; ) {
+    const lf = content.indexOf(LF, from);
+    const end = lf < 0 ? content.length : lf;
+    line++;
+    const where = `control/qmqpservers:${line}`;
+    for (const entry of parseControlList(content.subarray(from, end))) found.push({ entry, where });
+    from = end + 1;
+  }
+  return found;
+}
