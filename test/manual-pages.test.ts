@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { CONTROL_ITEMS, MORE_RCPTHOSTS, MORE_RCPTHOSTS_CDB, READ_BY } from '../src/client/showctl-items.ts';
+import { outcomeOfQueueResult, type QueueResult } from '../src/core/policy/outcome.ts';
 import { ROOT } from './support/client-vectors.ts';
 import {
   constantOf,
@@ -17,6 +18,7 @@ import {
   factsOfPage,
   limitsOfPage,
   numberDefaultsOf,
+  queueOutcomesOf,
   readProgram,
   referencesOf,
   sectionsOf,
@@ -39,6 +41,7 @@ const ORDER = [
   'FILES',
   'EXIT STATUS',
   'EXAMPLES',
+  'DIAGNOSTICS',
   'COMPATIBILITY',
   'SEE ALSO',
   'STANDARDS',
@@ -249,6 +252,18 @@ describe('qmail-control.5', () => {
       const fallback = item.kind === 'line' && item.usesMe ? 'me' : String(item.fallback);
       assert.equal(row.fallback, fallback, item.file);
     }
+  });
+});
+
+describe('envelopes.5', () => {
+  it('has what each end of a queue program means', () => {
+    const shown = queueOutcomesOf(read('envelopes.5'));
+    const expected = (exit: QueueResult['exit']) => {
+      const { letter, text } = outcomeOfQueueResult({ exit, writeFailed: false, pid: 1 });
+      return `${letter} ${text}`.trimEnd();
+    };
+    assert.equal(shown('killed'), expected('signal'));
+    for (let exit = 0; exit < 256; exit++) assert.equal(shown(exit), expected(exit), `exit code ${exit}`);
   });
 });
 

@@ -215,3 +215,29 @@ export function numberDefaultsOf(text: string): [string, number][] {
     /^\d/.test(value!) ? Number(value!.replaceAll('_', '')) : constantOf(text, value!),
   ]);
 }
+
+/**
+ * What the table of envelopes(5) says of an exit code: letter and text. The most exact row counts: the code itself or a
+ * range with it, then `other` and a range, then `others`; `killed` stands for itself.
+ */
+export function queueOutcomesOf(page: string): (exit: number | 'killed') => string | undefined {
+  const rows = [...page.matchAll(/^\.It (.+) Ta ([KZD]) Ta ?(.*)$/gm)].map(([, codes, letter, text]) => ({
+    codes: codes!,
+    meaning: `${letter} ${text}`.trimEnd(),
+  }));
+  const find = (accepts: (codes: string) => boolean) => rows.find(({ codes }) => accepts(codes))?.meaning;
+  return (exit) =>
+    exit === 'killed'
+      ? find((codes) => codes === exit)
+      : (find((codes) => /^\d/.test(codes) && isAmong(exit, codes)) ??
+        find((codes) => codes.startsWith('other ') && isAmong(exit, codes.slice(6))) ??
+        find((codes) => codes === 'others'));
+}
+
+/** Whether a number is in a list such as `11, 115` or `62-66`. */
+function isAmong(value: number, list: string): boolean {
+  return list.split(', ').some((part) => {
+    const [from, to = from] = part.split('-').map(Number);
+    return value >= from! && value <= to!;
+  });
+}
