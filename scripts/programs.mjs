@@ -23,6 +23,9 @@ export const PROGRAMS = [
   'qreceipt',
   'qbiff',
   'qmail-showctl',
+  'qmail-newmrh',
+  'tcprules',
+  'tcprulescheck',
 ];
 
 /** Long-running or interactive programs: ES modules, may use packages. */

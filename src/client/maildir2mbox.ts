@@ -20,16 +20,16 @@ import { formatFromLine, MboxQuoter, senderOfFirstLine } from '../core/format/mb
 import { complain, writeBlocking } from '../host/blocking-io.ts';
 import { errorText } from '../host/error-text.ts';
 import { lockFile } from '../host/file-lock.ts';
+import { flushFolderOf } from '../host/flush-folder.ts';
 import type { ProgramWords } from '../host/program-words.ts';
 import type { Environment } from '../host/raw-arguments.ts';
-import { errorCode } from '../host/system-error.ts';
 import { failOnSystem, failTemporarily } from './fatal.ts';
 import { checkFolder, cleanTmp, listMessages, type MaildirMessage, pathIn } from './maildir-files.ts';
+import { insist, Trouble } from './trouble.ts';
 
 const PROGRAM = 'maildir2mbox';
 const CHUNK_BYTES = 65_536;
 const LF = 10;
-const SLASH = 47;
 
 /** The three names that it is told, and where they are. */
 interface Places {
@@ -37,16 +37,6 @@ interface Places {
   readonly mail: Uint8Array;
   readonly mailtmp: Uint8Array;
   readonly env: Environment;
-}
-
-/** What went wrong, in words after "unable to", and why. */
-class Trouble extends Error {
-  readonly action: readonly (string | Uint8Array)[];
-
-  constructor(action: readonly (string | Uint8Array)[], cause: unknown) {
-    super('Cannot move mail', { cause });
-    this.action = action;
-  }
 }
 
 /** Runs maildir2mbox to its end; returns its exit code. */
@@ -64,15 +54,6 @@ export function runMaildir2mbox({ env }: ProgramWords): number {
   } catch (error) {
     if (error instanceof Trouble) return failOnSystem(PROGRAM, error.action, error.cause);
     throw error;
-  }
-}
-
-/** Does what `attempt` does; a failure is told as "unable to ACTION". @throws Trouble */
-function insist<T>(action: readonly (string | Uint8Array)[], attempt: () => T): T {
-  try {
-    return attempt();
-  } catch (error) {
-    throw error instanceof Trouble ? error : new Trouble(action, error);
   }
 }
 
@@ -164,19 +145,6 @@ function appendMessage(
   });
   if (start !== undefined) begin(concatBytes(start));
   write(quoter.receiveEnd());
-}
-
-/** Makes the new name of a file last. Some file systems cannot, and say so. */
-function flushFolderOf(path: Buffer): void {
-  const slash = path.lastIndexOf(SLASH);
-  const folder = openSync(slash < 0 ? Buffer.from('.') : path.subarray(0, slash + 1), constants.O_RDONLY);
-  try {
-    fsyncSync(folder);
-  } catch (error) {
-    if (errorCode(error) !== 'EINVAL') throw error;
-  } finally {
-    closeSync(folder);
-  }
 }
 
 function removeMessage(maildir: Uint8Array, { name }: MaildirMessage): void {

@@ -58,7 +58,8 @@ function appendPieces(entries: Uint8Array[], line: Uint8Array): void {
   }
 }
 
-function trimRight(line: Uint8Array): Uint8Array {
+/** A line without the spaces and tabs at its end. */
+export function trimRight(line: Uint8Array): Uint8Array {
   let end = line.length;
   while (end > 0 && (line[end - 1] === 32 || line[end - 1] === 9)) end--;
   return line.subarray(0, end);

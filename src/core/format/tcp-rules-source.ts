@@ -4,11 +4,11 @@
 // they are written in ways that are errors there (but for IPv4 networks, see cidrKeys), so that no old line has a new meaning,
 // and their keys hold a colon, which no key of an old line can.
 
-import { ByteBuffer } from '../bytes/byte-buffer.ts';
 import { bytesOf, concatBytes, copyBytes, findByte, findLastByte, startsWith } from '../bytes/bytes.ts';
+import { LineCutter } from '../bytes/line-cutter.ts';
+import { trimRight } from './control-file.ts';
 import { ipv6Digits, parseIpv4, parseIpv6 } from './ip-address.ts';
 
-const LF = 10;
 const HASH = 35;
 const COMMA = 44;
 const DASH = 45;
@@ -41,57 +41,39 @@ export interface TcpRuleLine {
 }
 
 /**
- * Cuts the text into lines and reads each. Takes it in pieces of any size; time and memory are linear in the text, where a
- * line's variables are stored once per key.
+ * Reads rules from a text that comes in pieces of any size. Time and memory are linear in the text, where a line's variables
+ * are stored once per key.
  */
 export class TcpRulesReader {
   readonly #take: (rule: TcpRuleLine) => void;
-  readonly #partial = new ByteBuffer();
+  readonly #lines = new LineCutter((line) => this.#read(line));
+  #bad: Uint8Array | undefined;
 
   /** @param take is called with every rule in order, before the call that completed its line returns */
   constructor(take: (rule: TcpRuleLine) => void) {
     this.#take = take;
   }
 
-  /** Reads what comes next; returns the first line that is no rule, without blanks at its end, and then nothing more. */
+  /** Reads what comes next; returns the first line that is no rule, without blanks at its end. Nothing behind it is read. */
   receive(bytes: Uint8Array): Uint8Array | undefined {
-    let from = 0;
-    for (let lf = findByte(bytes, LF); lf >= 0; lf = findByte(bytes, LF, from)) {
-      const piece = bytes.subarray(from, lf);
-      from = lf + 1;
-      let line = piece;
-      if (this.#partial.length > 0) {
-        this.#partial.append(piece);
-        line = this.#partial.view();
-      }
-      const bad = this.#read(line);
-      if (bad !== undefined) return bad;
-      this.#partial.clear();
-    }
-    this.#partial.append(bytes.subarray(from));
-    return undefined;
+    this.#lines.receive(bytes);
+    return this.#bad;
   }
 
-  /** Reads a last line that has no LF; returns it if it is no rule. */
+  /** There is no more; returns the first line that is no rule. */
   receiveEnd(): Uint8Array | undefined {
-    return this.#read(this.#partial.view());
+    this.#lines.receiveEnd();
+    return this.#bad;
   }
 
-  #read(untrimmed: Uint8Array): Uint8Array | undefined {
-    if (untrimmed[0] === HASH) return undefined;
+  #read(untrimmed: Uint8Array): void {
+    if (this.#bad !== undefined || untrimmed[0] === HASH) return;
     const line = trimRight(untrimmed);
-    if (findByte(line, COLON) < 0) return undefined;
+    if (findByte(line, COLON) < 0) return;
     const rule = parseOldLine(line) ?? parseNewLine(line);
-    if (rule === undefined) return copyBytes(line);
-    this.#take(rule);
-    return undefined;
+    if (rule === undefined) this.#bad = copyBytes(line);
+    else this.#take(rule);
   }
-}
-
-function trimRight(line: Uint8Array): Uint8Array {
-  let end = line.length;
-  while (end > 0 && (line[end - 1] === 32 || line[end - 1] === 9)) end--;
-  return line.subarray(0, end);
 }
 
 /** A line as it always was: the address ends before the first colon. */

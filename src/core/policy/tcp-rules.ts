@@ -16,9 +16,6 @@ const DENY = 68;
 const PLUS = 43;
 const EQUALS_SIGN = 61;
 
-/** Looks a key up: its data, undefined if there is none, `corrupt` if the database is damaged. */
-export type FindTcpRule = (key: Uint8Array) => Uint8Array | undefined | 'corrupt';
-
 /** What is known about the other end. A name that could not be found out is absent; an empty one is there and empty. */
 export interface TcpClient {
   /** `$TCPREMOTEIP`, an IPv4 or IPv6 address; an IPv4 address in IPv6 form matches no IPv4 rule, so write it plainly. */
@@ -27,7 +24,7 @@ export interface TcpClient {
   readonly host?: Uint8Array;
   /** `$TCPREMOTEINFO`. */
   readonly info?: Uint8Array;
-  /** A name in the client's certificate, which somebody has verified. */
+  /** `$TCPREMOTECERT`, a name in the client's certificate, which the server has verified. */
   readonly certificate?: Uint8Array;
 }
 
@@ -37,14 +34,20 @@ export interface TcpRule {
   readonly data: Uint8Array;
 }
 
-/** The rule that holds for a client; undefined if none does, so that it may connect; `corrupt` as `find` says. */
-export function findTcpRule(find: FindTcpRule, client: TcpClient): TcpRule | undefined | 'corrupt' {
+/**
+ * The rule that holds for a client; undefined if none does, so that it may connect.
+ * @param find looks a key up: its data, or undefined if there is none. Where it says `corrupt`, so does this
+ */
+export function findTcpRule<Found extends Uint8Array | 'corrupt' | undefined>(
+  find: (key: Uint8Array) => Found,
+  client: TcpClient,
+): TcpRule | Exclude<Found, Uint8Array> | undefined {
   const keys = keysOf(client);
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
     const data = find(key);
-    if (data === 'corrupt') return data;
-    if (data !== undefined) return { key, data };
+    if (data === undefined) continue;
+    return typeof data === 'string' ? (data as Exclude<Found, Uint8Array>) : { key, data };
   }
   return undefined;
 }

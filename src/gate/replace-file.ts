@@ -1,0 +1,20 @@
+// How a compiled file takes the place of the one in use: whoever opens the name finds the old file or the new one, whole,
+// and finds the new one after a crash once the program has ended well.
+
+import { renameSync } from 'node:fs';
+import { insist } from '../client/trouble.ts';
+import { flushFolderOf } from '../host/flush-folder.ts';
+import { errorCode } from '../host/system-error.ts';
+
+/** Moves the flushed file `from` to the name `to`, and flushes that. @throws Trouble "unable to move FROM to TO" */
+export function replaceFile(from: Uint8Array, to: Uint8Array): void {
+  insist(['move ', from, ' to ', to], () => {
+    renameSync(Buffer.from(from), Buffer.from(to));
+    try {
+      flushFolderOf(Buffer.from(to));
+    } catch (error) {
+      // Who may write to a folder and not read it cannot flush it; the move itself has been made.
+      if (errorCode(error) !== 'EACCES') throw error;
+    }
+  });
+}
