@@ -192,6 +192,15 @@ describe('qmail-control.5', () => {
     }
   });
 
+  it('names for each file programs whose pages speak of it', () => {
+    for (const { file, readers } of rows) {
+      for (const reader of readers.filter((name) => name !== 'qmail-showctl')) {
+        const page = PROGRAM_PAGES.find((name) => name.slice(0, -2) === reader);
+        assert.ok(page !== undefined && read(page).includes(`control/${file}`), `${reader}: ${file}`);
+      }
+    }
+  });
+
   it('puts in parentheses only programs that are not ours', () => {
     const foreign = rows.flatMap((row) => row.foreign);
     assert.deepEqual(
