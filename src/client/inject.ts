@@ -7,6 +7,7 @@ import { bytesOf } from '../core/bytes/bytes.ts';
 import { parseShortOptions } from '../core/format/short-options.ts';
 import { HeaderSplitter } from '../core/message/header-field.ts';
 import { Injection } from '../core/message/inject.ts';
+import type { InjectObserver } from '../core/message/inject-observer.ts';
 import { type InjectFailure, type RecipientSource, readInjectUser } from '../core/message/inject-settings.ts';
 import { quoteAddress } from '../core/message/quote.ts';
 import { outcomeOfQueueResult } from '../core/policy/outcome.ts';
@@ -14,7 +15,7 @@ import { complain, writeBlocking } from '../host/blocking-io.ts';
 import type { Environment } from '../host/raw-arguments.ts';
 import { readStandardInput } from '../host/standard-input.ts';
 import { errorCode, SystemError } from '../host/system-error.ts';
-import { readFollowupLists, readInjectControls } from './inject-controls.ts';
+import { type ControlOrigin, readFollowupLists, readInjectControls } from './inject-controls.ts';
 import { openQueueProgram } from './open-queue-program.ts';
 
 const STDOUT = 1;
@@ -32,10 +33,20 @@ export interface InjectCall {
   readonly ownBin: string;
   /** Name for complaints about options. */
   readonly calledAs: string;
+  readonly onlooker?: InjectOnlooker;
 }
 
-/** Where the completed message goes: the queue program, or standard output. */
-interface Sink {
+/** Somebody who is told what is decided and why, and gets the message in place of the queue program or standard output. */
+export interface InjectOnlooker extends InjectObserver {
+  onControl(origin: ControlOrigin): void;
+  /** Reads the message, as {@link readStandardInput} does. */
+  readInput(buffer: Uint8Array): number;
+  /** @param isPrinted whether -n asks for standard output */
+  openSink(sender: Uint8Array, isPrinted: boolean): Sink;
+}
+
+/** Where the completed message goes: the queue program, or standard output. The first write is the header. */
+export interface Sink {
   write(bytes: Uint8Array): Promise<void> | undefined;
   finish(envelope: Uint8Array): Promise<InjectFailure | undefined>;
   abort(): Promise<void>;
@@ -48,14 +59,14 @@ interface Plan {
 
 /** Runs qmail-inject to its end; returns its exit code. Changes the working folder to the home. */
 export async function runQmailInject(call: InjectCall): Promise<number> {
-  const failure = await attempt(call);
+  const failure = await injectMessage(call);
   if (failure === undefined) return 0;
   if (failure.text.length > 0) complain(Buffer.concat([bytesOf('qmail-inject: fatal: '), failure.text]));
   return failure.exit;
 }
 
-/** Does all the work. Undefined is success; a failure without text has been reported already. */
-async function attempt(call: InjectCall): Promise<InjectFailure | undefined> {
+/** Does all of qmail-inject's work. Undefined is success; a failure without text has been reported already. */
+export async function injectMessage(call: InjectCall): Promise<InjectFailure | undefined> {
   try {
     const plan = prepare(call);
     return 'exit' in plan ? plan : await pass(call, plan);
@@ -84,7 +95,7 @@ function prepare(call: InjectCall): Plan | InjectFailure {
   } catch {
     return temporary('internal bug');
   }
-  const controls = readInjectControls(call.home, call.env);
+  const controls = readInjectControls(call.home, call.env, (origin) => call.onlooker?.onControl(origin));
   if ('exit' in controls) return controls;
 
   const parsed = parseShortOptions(call.args, { plain: 'aAhHnN', withArgument: 'f', withRest: '' });
@@ -96,6 +107,7 @@ function prepare(call: InjectCall): Plan | InjectFailure {
     recipientSource,
     nowMs,
     pid: process.pid,
+    observer: call.onlooker,
   });
   let isPrinted = false;
   for (const { letter, argument } of parsed.options) {
@@ -129,13 +141,14 @@ function chooseSource(
 
 /** Reads the message and passes it on. */
 async function pass(call: InjectCall, { injection, isPrinted }: Plan): Promise<InjectFailure | undefined> {
+  const { onlooker } = call;
   const splitter = new HeaderSplitter((field) => injection.onField(field));
   const buffer = new Uint8Array(CHUNK_BYTES);
   let sink: Sink | undefined;
   let lastByte = LF;
   try {
     for (;;) {
-      const count = readStandardInput(buffer);
+      const count = onlooker === undefined ? readStandardInput(buffer) : onlooker.readInput(buffer);
       let body = buffer.subarray(0, count);
       if (sink === undefined) {
         if (count === 0) splitter.receiveEnd();
@@ -144,7 +157,8 @@ async function pass(call: InjectCall, { injection, isPrinted }: Plan): Promise<I
         if (splitter.bodyStart === undefined) continue;
         const header = injection.finishHeader();
         if (header === undefined) return injection.failure;
-        sink = isPrinted ? openOutput(injection.sender) : openQueue(call);
+        if (onlooker !== undefined) sink = onlooker.openSink(injection.sender, isPrinted);
+        else sink = isPrinted ? openOutput(injection.sender) : openQueue(call);
         await sink.write(header);
         await sink.write(splitter.bodyStart);
       }

@@ -20,15 +20,23 @@ export interface QueueProgramOptions {
   readonly customText: boolean;
 }
 
+/** The queue program of a home: a program to start, or undefined for our own QMQP client in this process. */
+export function chooseQueueProgram({
+  home,
+  ownBin,
+  env,
+}: Omit<QueueProgramOptions, 'customText'>): string | undefined {
+  const chosen = env['QMAILQUEUE'];
+  if (chosen !== undefined) return chosen;
+  return ownProgramAt(`${home}/bin/qmail-queue`, ownBin) === 'qmail-qmqpc' ? undefined : 'bin/qmail-queue';
+}
+
 /**
  * Opens the queue program for one message. Never throws; finish() rejects with a SystemError if no process or pipe could
  * be made.
  */
 export function openQueueProgram(options: QueueProgramOptions): QueueProgram {
-  const { home, ownBin, env } = options;
-  const chosen = env['QMAILQUEUE'];
-  if (chosen !== undefined) return spawnQueueProgram({ ...options, path: chosen });
-  if (ownProgramAt(`${home}/bin/qmail-queue`, ownBin) === 'qmail-qmqpc')
-    return openOwnQueueProgram({ home, env });
-  return spawnQueueProgram({ ...options, path: 'bin/qmail-queue' });
+  const { home, env } = options;
+  const path = chooseQueueProgram(options);
+  return path === undefined ? openOwnQueueProgram({ home, env }) : spawnQueueProgram({ ...options, path });
 }

@@ -24,7 +24,8 @@ const LOCAL_SMTP = {
   TCPREMOTEINFO: 'sendmail-bs',
 };
 
-type Plan =
+/** What a command line asks for: a program to become, or a refusal. */
+export type SendmailPlan =
   | { readonly program: 'qmail-inject' | 'qmail-smtpd' | 'qmail-qread'; readonly args: readonly Uint8Array[] }
   | { readonly exit: number; readonly text: string };
 
@@ -51,7 +52,11 @@ export async function runSendmail(call: InjectCall): Promise<number> {
 }
 
 /** Understands the command line, in order: -bs and -bp act before what follows them is looked at. Changes `env`. */
-function planSendmail({ args, env, calledAs }: InjectCall): Plan {
+export function planSendmail({
+  args,
+  env,
+  calledAs,
+}: Pick<InjectCall, 'args' | 'env' | 'calledAs'>): SendmailPlan {
   const parsed = parseShortOptions(args, { plain: 'tivmx', withArgument: 'fFboBpe', withRest: 'EJ' });
   let recipients = '-a';
   let sender: Uint8Array | undefined;
@@ -77,7 +82,7 @@ function planSendmail({ args, env, calledAs }: InjectCall): Plan {
   return { program: 'qmail-inject', args: options.concat(parsed.words) };
 }
 
-function planSmtp(env: Environment): Plan {
+function planSmtp(env: Environment): SendmailPlan {
   if (env.get('PROTO') === undefined) {
     for (const [name, value] of Object.entries(LOCAL_SMTP)) env.set(name, bytesOf(value));
   }

@@ -61,7 +61,7 @@ const queueLs = defineCommand({
   async run({ args }) {
     checkWords(args, ['home', 'json']);
     const { runQueueLs } = await import('../hub/queue-command.ts');
-    process.exitCode = await runQueueLs({ home: homeOf(args.home), json: args.json === true });
+    process.exitCode = await runQueueLs({ home: homeOf(args['home']), json: args['json'] === true });
   },
 });
 
@@ -125,28 +125,26 @@ const uninstall = defineCommand({
   },
 });
 
+const explainArgs = {
+  home: homeArg,
+  json: { type: 'boolean', description: 'print JSON' },
+  program: { description: 'sendmail or qmail-inject, then its arguments', type: 'positional' },
+} as const;
+
 const explain = defineCommand({
   meta: {
     name: 'explain',
     description: 'say what sendmail or qmail-inject would do with a message, and why; send nothing',
   },
-  args: {
-    home: homeArg,
-    json: { type: 'boolean', description: 'print JSON' },
-    program: { type: 'positional', description: 'sendmail or qmail-inject, then its arguments' },
-  },
+  args: explainArgs,
 });
 
-/** Everything after the program's name is the program's, so the package must not see it. */
+/** Everything after the program's name is the program's, so the package must see only what stands before it. */
 async function runExplainWords(): Promise<void> {
-  const { readWords } = await import('../host/program-words.ts');
-  const words = readWords();
   const names = rawArgs.slice(1);
-  const at = names.findIndex((word, i) => !word.startsWith('-') && names[i - 1] !== '--home');
-  const args = parseArgs(at < 0 ? names : names.slice(0, at), {
-    home: { type: 'string' },
-    json: { type: 'boolean' },
-  });
+  const found = names.findIndex((word, i) => !word.startsWith('-') && names[i - 1] !== '--home');
+  const at = found < 0 ? names.length : found;
+  const args = parseArgs(names.slice(0, at), { home: homeArg, json: explainArgs.json });
   checkWords(args, ['home', 'json']);
   const program = names[at];
   if (program !== 'sendmail' && program !== 'qmail-inject') {
@@ -154,13 +152,13 @@ async function runExplainWords(): Promise<void> {
     throw new UsageError(`${what} to explain: give sendmail or qmail-inject, then its arguments`);
   }
   const { runExplain } = await import('../setup/explain-command.ts');
+  const { home, json } = { home: homeOf(args['home']), json: args['json'] === true };
   process.exitCode = await runExplain({
     program,
-    args: words.args.slice(at + 2),
-    env: words.env,
-    home: homeOf(args.home),
+    home,
+    json,
     ownBin: invocation.ownBin,
-    json: args.json === true,
+    wordsBefore: at + 2,
   });
 }
 
@@ -170,7 +168,7 @@ const main = defineCommand({
     version: VERSION,
     description: 'mail for machines that should not run a mail server',
   },
-  subCommands: { hub, queue, start, demo, install, uninstall },
+  subCommands: { hub, queue, start, demo, install, uninstall, explain },
 });
 
 /** The caller's mistake in the command line. */

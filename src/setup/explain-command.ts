@@ -5,9 +5,9 @@ import { textOf } from '../core/bytes/bytes.ts';
 import { complain, writeBlocking } from '../host/blocking-io.ts';
 import { ownProgramAt } from '../host/invocation.ts';
 import { type JsonBytes, jsonBytes } from '../host/json-bytes.ts';
-import type { Environment } from '../host/raw-arguments.ts';
+import { readWords } from '../host/program-words.ts';
 import { readStandardInput } from '../host/standard-input.ts';
-import { type ExplainedInjection, explainInjection } from './explain-injection.ts';
+import { type ExplainedCall, type ExplainedInjection, explainInjection } from './explain-injection.ts';
 import { fieldTitle, Reasons } from './explain-reasons.ts';
 import { findRoute, type Route } from './explain-route.ts';
 import { showBytes } from './show-bytes.ts';
@@ -18,12 +18,11 @@ const EXIT_TEMPORARY = 111;
 /** What the command is given. */
 export interface ExplainCommand {
   readonly program: 'sendmail' | 'qmail-inject';
-  /** Words after the program's name. */
-  readonly args: readonly Uint8Array[];
-  readonly env: Environment;
   readonly home: string;
   readonly ownBin: string;
   readonly json: boolean;
+  /** How many words of this process stand before those of the program. */
+  readonly wordsBefore: number;
 }
 
 /** The explanation as --json prints it. */
@@ -45,7 +44,9 @@ export interface ExplanationJson {
 
 /** Runs the command; returns what the program itself would end with, or 111 if it would find no server. */
 export async function runExplain(command: ExplainCommand): Promise<number> {
-  const explanation = explain(command, await explainInjection({ ...command, readInput: readStandardInput }));
+  const { args, env } = readWords();
+  const call = { ...command, args: args.slice(command.wordsBefore), env, readInput: readStandardInput };
+  const explanation = explain(call, await explainInjection(call));
   const text = command.json
     ? `${JSON.stringify(explanation, undefined, 2)}\n`
     : formatExplanation(explanation);
@@ -62,8 +63,11 @@ export async function runExplain(command: ExplainCommand): Promise<number> {
 }
 
 /** Puts what was seen into words. */
-export function explain(command: ExplainCommand, injection: ExplainedInjection): ExplanationJson {
-  const { program, env, home, ownBin } = command;
+export function explain(
+  call: Omit<ExplainedCall, 'args' | 'readInput'>,
+  injection: ExplainedInjection,
+): ExplanationJson {
+  const { program, env, home, ownBin } = call;
   const reasons = new Reasons(injection, env);
   const { sender, failure, becomes, header } = injection;
   const isComplete = injection.envelope !== undefined;
@@ -89,11 +93,11 @@ export function explain(command: ExplainCommand, injection: ExplainedInjection):
       .filter((field) => field.reasons[0] !== ''),
     bodyBytes: injection.bodyBytes,
     ...(route && { route }),
-    notes: notesOf(command),
+    notes: notesOf(call),
   };
 }
 
-function notesOf({ program, home, ownBin }: ExplainCommand): string[] {
+function notesOf({ program, home, ownBin }: Pick<ExplainedCall, 'program' | 'home' | 'ownBin'>): string[] {
   const names = program === 'sendmail' ? ['sendmail', 'qmail-inject'] : [program];
   return names
     .filter((name) => ownProgramAt(`${home}/bin/${name}`, ownBin) !== name)

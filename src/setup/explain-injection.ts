@@ -5,7 +5,6 @@ import { type InjectCall, type InjectOnlooker, injectMessage, type Sink } from '
 import type { ControlOrigin } from '../client/inject-controls.ts';
 import { planSendmail } from '../client/sendmail.ts';
 import type { FieldFate, GeneratedField, SenderOrigin } from '../core/message/inject-observer.ts';
-import { canEnter } from '../host/invocation.ts';
 import type { Environment } from '../host/raw-arguments.ts';
 
 const NO_HOME = Buffer.from('sendmail: fatal: unable to switch to qmail home directory\n');
@@ -56,7 +55,12 @@ export async function explainInjection(call: ExplainedCall): Promise<ExplainedIn
   const before = { ...call.env.strings };
   let { args } = call;
   if (call.program === 'sendmail') {
-    if (!canEnter(call.home)) return onlooker.explanation(111, { failure: NO_HOME });
+    // First, as sendmail does: the file of QMAILMFTFILE is relative to it.
+    try {
+      process.chdir(call.home);
+    } catch {
+      return onlooker.explanation(111, { failure: NO_HOME });
+    }
     const plan = planSendmail({ args, env: call.env, calledAs: 'sendmail' });
     if ('exit' in plan) return onlooker.explanation(plan.exit, { failure: Buffer.from(plan.text, 'latin1') });
     if (plan.program !== 'qmail-inject') return onlooker.explanation(0, { becomes: plan.program });

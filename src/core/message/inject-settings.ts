@@ -2,6 +2,7 @@
 // Source: the qmail-inject manual page (ENVIRONMENT VARIABLES).
 
 import { bytesOf, concatBytes } from '../bytes/bytes.ts';
+import type { InjectObserver } from './inject-observer.ts';
 import type { RewriteDefaults } from './rewrite-address.ts';
 import { parseTokens, type TokenList } from './tokens.ts';
 
@@ -45,10 +46,18 @@ export interface InjectSettings {
   /** The moment of the injection, milliseconds since 1970. */
   readonly nowMs: number;
   readonly pid: number;
+  readonly observer?: InjectObserver | undefined;
 }
 
 /** Looks up an environment variable. */
 export type Variable = (name: string) => Uint8Array | undefined;
+
+/** Variables that say who sends; of each kind the first that is set counts. */
+export const USER_VARIABLES = {
+  user: ['QMAILUSER', 'MAILUSER', 'USER', 'LOGNAME'],
+  host: ['QMAILHOST', 'MAILHOST'],
+  name: ['QMAILNAME', 'MAILNAME', 'NAME'],
+} as const;
 
 /** Reads the user's variables. */
 export function readInjectUser(variable: Variable): InjectUser {
@@ -64,12 +73,12 @@ export function readInjectUser(variable: Variable): InjectUser {
     for (let i = 0; i < letters.length; i++) if (letters[i] === letter.charCodeAt(0)) return true;
     return false;
   };
-  const user = first(['QMAILUSER', 'MAILUSER', 'USER', 'LOGNAME']) ?? bytesOf('anonymous');
-  const host = first(['QMAILHOST', 'MAILHOST']);
+  const user = first(USER_VARIABLES.user) ?? bytesOf('anonymous');
+  const host = first(USER_VARIABLES.host);
   return {
     user,
     host,
-    name: first(['QMAILNAME', 'MAILNAME', 'NAME']),
+    name: first(USER_VARIABLES.name),
     senderUser: variable('QMAILSUSER') ?? user,
     senderHost: variable('QMAILSHOST') ?? host,
     nameAsComment: has('c'),

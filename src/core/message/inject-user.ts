@@ -24,11 +24,15 @@ import {
 /** End of a sender that asks for one envelope sender per recipient. */
 const VERP_MARK = bytesOf('-@[]');
 
+/** Is told what rewriting added to an address made here; see COMPLETED of inject-observer.ts. */
+type OnCompleted = (completed: number) => void;
+
 /** The generated field `NAME: …` with the user's address and personal name. */
 export function generateFrom(
   fieldName: 'From' | 'Resent-From',
   user: InjectUser,
   defaults: RewriteDefaults,
+  onCompleted?: OnCompleted,
 ): Uint8Array | InjectFailure {
   const tokens = fieldStart(fieldName);
   const isNameFirst = user.name !== undefined && !user.nameAsComment;
@@ -42,7 +46,10 @@ export function generateFrom(
   else if (user.name !== undefined) tokens.append(COMMENT, user.name);
 
   const line = printed(tokens);
-  const rewritten = rewriteLine(line, (address, result) => rewriteAddress(address, defaults, result));
+  const rewritten = rewriteLine(line, (address, result) => {
+    const completed = rewriteAddress(address, defaults, result);
+    onCompleted?.(completed);
+  });
   return rewritten ? printed(rewritten, true) : unparsableLine(line);
 }
 
@@ -51,6 +58,7 @@ export function defaultSender(
   user: InjectUser,
   defaults: RewriteDefaults,
   uniqueText: string,
+  onCompleted?: OnCompleted,
 ): Uint8Array | InjectFailure {
   const parts = [user.senderUser];
   if (user.perMessage) parts.push(bytesOf(`-${uniqueText}`));
@@ -63,9 +71,11 @@ export function defaultSender(
   const sender = new ByteBuffer(64);
   let isFound = false;
   const rewritten = rewriteLine(line, (address, result) => {
-    rewriteAddress(address, defaults, result);
+    const completed = rewriteAddress(address, defaults, result);
     // The first one to come up is the rightmost.
-    if (!isFound) appendSender(sender, result, user);
+    if (isFound) return;
+    appendSender(sender, result, user);
+    onCompleted?.(completed);
     isFound = true;
   });
   return rewritten ? sender.view() : unparsableLine(line);

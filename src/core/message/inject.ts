@@ -9,6 +9,7 @@ import { AddressListRewriter, type RewriteOne } from './address-list.ts';
 import { formatDate, formatStamp } from './date.ts';
 import { Followup } from './followup.ts';
 import { type FieldName, fieldName } from './header-field.ts';
+import type { FieldFate, GeneratedField, SenderOrigin } from './inject-observer.ts';
 import {
   type InjectFailure,
   type InjectSettings,
@@ -51,21 +52,23 @@ export class Injection {
 
   /** Takes the argument of -f; the last one counts. */
   setSender(text: Uint8Array): void {
-    const address = this.#argumentAddress(text);
-    if (address === undefined) {
+    const address = new TokenList();
+    const completed = this.#completeArgument(text, address);
+    if (completed === undefined) {
       this.#failure ??= unparsableLine(quoteAddress(text));
     } else {
       const sender = new ByteBuffer(64);
       appendEnvelopeForm(sender, address);
-      this.#sender = sender.view();
+      this.#settle(sender.view(), 'option -f', completed);
     }
   }
 
   /** Takes a recipient argument. */
   addRecipient(text: Uint8Array): void {
-    const address = this.#argumentAddress(text);
-    if (address === undefined) this.#failure ??= unparsableAddress(text);
-    else appendRecipient(this.#argumentRecipients, address);
+    const address = new TokenList();
+    const completed = this.#completeArgument(text, address);
+    if (completed === undefined) this.#failure ??= unparsableAddress(text);
+    else this.#addTo(this.#argumentRecipients, address, undefined, completed);
   }
 
   /** Takes a header field with its final LF. */
@@ -76,10 +79,14 @@ export class Injection {
       this.#kept.append(field);
       return;
     }
-    if (this.#isDropped(name)) return;
+    if (this.#isDropped(name)) {
+      this.#tell(name, 'removed');
+      return;
+    }
     this.#seen[name] = true;
     switch (name) {
       case 'content-length':
+        this.#tell(name, 'removed');
         break;
       case 'date':
       case 'message-id':
@@ -87,6 +94,7 @@ export class Injection {
       case 'resent-message-id':
       case 'mail-followup-to':
         this.#kept.append(field);
+        this.#tell(name, 'kept');
         break;
       default:
         this.#onAddressField(name, field);
@@ -101,9 +109,13 @@ export class Injection {
     const { user, defaults, nowMs, pid } = this.#settings;
     if (this.#failure !== undefined) return undefined;
     if (this.#sender === undefined) {
-      const sender = defaultSender(user, defaults, `${Math.floor(nowMs / 1000)}.${pid}`);
+      let completed = 0;
+      const unique = `${Math.floor(nowMs / 1000)}.${pid}`;
+      const sender = defaultSender(user, defaults, unique, (added) => {
+        completed = added;
+      });
       if (isFailure(sender)) return this.#fail(sender);
-      this.#sender = sender;
+      this.#settle(sender, 'user', completed);
     }
     const header = new ByteBuffer(this.#kept.length + 512);
     if (!this.#appendGenerated(header)) return undefined;
@@ -134,12 +146,28 @@ export class Injection {
     this.#failure ??= failure;
   }
 
-  #argumentAddress(text: Uint8Array): TokenList | undefined {
+  /** Puts an argument's address in full into `address`; what was added, or undefined if it cannot be parsed. */
+  #completeArgument(text: Uint8Array, address: TokenList): number | undefined {
     const tokens = parseTokens(quoteAddress(text));
-    if (tokens === undefined) return undefined;
-    const address = new TokenList();
-    rewriteAddress(tokens, this.#settings.defaults, address);
-    return address;
+    return tokens && rewriteAddress(tokens, this.#settings.defaults, address);
+  }
+
+  #settle(sender: Uint8Array, origin: SenderOrigin, completed: number): void {
+    this.#sender = sender;
+    this.#settings.observer?.onSender(sender, origin, completed);
+  }
+
+  #tell(name: FieldName, fate: FieldFate): void {
+    this.#settings.observer?.onField(name, fate);
+  }
+
+  /** Adds a recipient; the onlooker hears of it in the order of the list. */
+  #addTo(list: ByteBuffer, address: TokenList, field: FieldName | undefined, completed: number): void {
+    list.appendByte(RECIPIENT_MARK);
+    const start = list.length;
+    appendEnvelopeForm(list, address);
+    this.#settings.observer?.onRecipient(list.view().subarray(start), field, completed);
+    list.appendByte(0);
   }
 
   #isDropped(name: FieldName): boolean {
@@ -153,8 +181,11 @@ export class Injection {
     const tokens = parseTokens(field, this.#tokens);
     if (tokens === undefined || !this.#rewriter.rewrite(tokens, this.#rewriteOne(name))) {
       this.#failure = unparsableLine(copyBytes(field));
-    } else if (name !== 'return-path' && name !== 'bcc' && name !== 'resent-bcc') {
+    } else if (name === 'return-path' || name === 'bcc' || name === 'resent-bcc') {
+      this.#tell(name, 'used and removed');
+    } else {
       printTokens(this.#kept, this.#rewriter.output, true);
+      this.#tell(name, 'rewritten');
     }
   }
 
@@ -164,13 +195,13 @@ export class Injection {
     const recipients = recipientSource === 'arguments' ? undefined : this.#recipientsOf(name);
     const followup = name === 'to' || name === 'cc' ? this.#followup : undefined;
     return (address, result) => {
-      rewriteAddress(address, defaults, result);
-      if (recipients !== undefined) appendRecipient(recipients, result);
+      const completed = rewriteAddress(address, defaults, result);
+      if (recipients !== undefined) this.#addTo(recipients, result, name, completed);
       followup?.note(result);
       if (name === 'return-path' && this.#sender === undefined) {
         const sender = new ByteBuffer(64);
         appendSender(sender, result, this.#settings.user);
-        this.#sender = sender.view();
+        this.#settle(sender.view(), 'Return-Path', completed);
       }
     };
   }
@@ -207,18 +238,26 @@ export class Injection {
 
   /** Appends the fields that the message lacks; false on failure. */
   #appendGenerated(header: ByteBuffer): boolean {
-    const { user, defaults, idHost, nowMs, pid } = this.#settings;
+    const { user, defaults, idHost, nowMs, pid, observer } = this.#settings;
     const seen = this.#seen;
     const isResent = this.#isResent();
     const prefix = isResent ? 'Resent-' : '';
-    if (!seen[isResent ? 'resent-date' : 'date']) header.appendText(`${prefix}Date: ${formatDate(nowMs)}\n`);
+    observer?.onHeaderEnd(isResent);
+    const added = (name: GeneratedField, completed = 0) => observer?.onGenerated(name, completed);
+    if (!seen[isResent ? 'resent-date' : 'date']) {
+      header.appendText(`${prefix}Date: ${formatDate(nowMs)}\n`);
+      added('Date');
+    }
     if (!seen[isResent ? 'resent-message-id' : 'message-id']) {
       header.appendText(`${prefix}Message-ID: <${formatStamp(nowMs)}.${pid}.qmail@`);
       header.append(untilNul(idHost));
       header.appendText('>\n');
+      added('Message-ID');
     }
     if (!seen[isResent ? 'resent-from' : 'from']) {
-      const from = generateFrom(isResent ? 'Resent-From' : 'From', user, defaults);
+      const from = generateFrom(isResent ? 'Resent-From' : 'From', user, defaults, (completed) => {
+        added('From', completed);
+      });
       if (isFailure(from)) {
         this.#failure = from;
         return false;
@@ -226,18 +265,17 @@ export class Injection {
       header.append(from);
     }
     const hasVisible = isResent ? seen['resent-to'] || seen['resent-cc'] : seen.to || seen.cc;
-    if (!hasVisible) header.appendText(`${prefix}Cc: recipient list not shown: ;\n`);
+    if (!hasVisible) {
+      header.appendText(`${prefix}Cc: recipient list not shown: ;\n`);
+      added('Cc');
+    }
+    const length = header.length;
     if (!isResent && !seen['mail-followup-to']) this.#followup?.appendField(header);
+    if (header.length > length) added('Mail-Followup-To');
     return true;
   }
 }
 
 function isFailure(value: Uint8Array | InjectFailure): value is InjectFailure {
   return 'exit' in value;
-}
-
-function appendRecipient(target: ByteBuffer, address: TokenList): void {
-  target.appendByte(RECIPIENT_MARK);
-  appendEnvelopeForm(target, address);
-  target.appendByte(0);
 }

@@ -2,6 +2,7 @@
 // domain, so that whatever a user writes in a header becomes an address that works everywhere.
 // Source: the qmail-header manual page (DEFAULT HOST, PLUS DOMAIN, DEFAULT DOMAIN), RFC 1123 section 5.3.3 (routes).
 
+import { COMPLETED } from './inject-observer.ts';
 import { AT, ATOM, COLON, DOT, LITERAL, type TokenList } from './tokens.ts';
 
 const PLUS = 43;
@@ -18,27 +19,36 @@ export interface RewriteDefaults {
 
 /**
  * Puts the address in full into `result`, which is cleared first. Empty stays empty, and what ends with `@[]` is not
- * touched.
+ * touched. Returns what was done, a sum of {@link COMPLETED}.
  */
-export function rewriteAddress(address: TokenList, defaults: RewriteDefaults, result: TokenList): void {
+export function rewriteAddress(address: TokenList, defaults: RewriteDefaults, result: TokenList): number {
   result.clear();
   if (endsWithEmptyHost(address)) {
     result.appendAll(address);
-    return;
+    return 0;
   }
   const from = address.kind(0) === AT ? findRouteEnd(address) : 0;
   let to = address.length;
   if (to > from && address.kind(to - 1) === DOT) to--;
   if (to > from && address.kind(to - 1) === AT) to--;
-  if (to <= from) return;
+  if (to <= from) return 0;
 
+  let completed = from > 0 ? COMPLETED.route : 0;
   result.appendAll(address, from, to);
-  if (findLastAt(result) < 0) result.appendAll(defaults.host);
+  if (findLastAt(result) < 0) {
+    result.appendAll(defaults.host);
+    completed += COMPLETED.host;
+  }
   if (endsWithPlus(result)) {
     result.dropLastByte();
     result.appendAll(defaults.plus);
+    completed += COMPLETED.plus;
   }
-  if (lacksDomain(result)) result.appendAll(defaults.domain);
+  if (lacksDomain(result)) {
+    result.appendAll(defaults.domain);
+    completed += COMPLETED.domain;
+  }
+  return completed;
 }
 
 /** Whether the address ends with `@[]`, the host of addresses that no rewriting may change. */
