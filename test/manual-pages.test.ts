@@ -12,17 +12,19 @@ import { CONTROL_ITEMS, MORE_RCPTHOSTS, MORE_RCPTHOSTS_CDB, READ_BY } from '../s
 import { outcomeOfQueueResult, type QueueResult } from '../src/core/policy/outcome.ts';
 import { ROOT } from './support/client-vectors.ts';
 import {
-  constantOf,
   controlFilesOf,
-  controlRowsOf,
   factsOfPage,
-  limitsOfPage,
-  numberDefaultsOf,
-  queueOutcomesOf,
   readProgram,
   referencesOf,
   sectionsOf,
 } from './support/manual-parity.ts';
+import {
+  constantOf,
+  controlRowsOf,
+  limitsOfPage,
+  numberDefaultsOf,
+  queueOutcomesOf,
+} from './support/manual-tables.ts';
 import { missingPeers } from './support/peers.ts';
 
 const FOLDER = join(ROOT, 'man');
@@ -167,6 +169,11 @@ describe('qmail-control.5', () => {
       { file: 'a', format: 'line', fallback: 'me', readers: ['one', 'two'], foreign: ['three', 'four'] },
       { file: 'a', format: 'line', fallback: '7', readers: ['five'], foreign: [] },
     ]);
+  });
+
+  it('has its files in the order of the alphabet', () => {
+    const files = rows.map(({ file }) => file);
+    assert.deepEqual(files, [...files].sort());
   });
 
   it('names for each file programs that read it', () => {
