@@ -5,7 +5,6 @@
 
 import { formatQueueEnvelope } from '../core/format/queue-envelope.ts';
 import { receivedByQmqp } from '../core/format/received.ts';
-import { formatDate } from '../core/message/date.ts';
 import { type Outcome, outcomeOfQueueResult, type QueueResult } from '../core/policy/outcome.ts';
 import {
   QMQP_SESSION_MS,
@@ -16,6 +15,7 @@ import {
 import type { Clock } from '../host/clock.ts';
 import type { ByteInput, ByteOutput } from '../host/descriptor-io.ts';
 import { canEnter } from '../host/invocation.ts';
+import { readConnectionTrace } from './connection-trace.ts';
 import { openQueueProgram } from './open-queue-program.ts';
 import type { Environment } from './qmqp-submit.ts';
 import type { QueueProgram } from './queue-program.ts';
@@ -116,7 +116,7 @@ class Request {
     switch (event.type) {
       case 'message-start':
         this.#queue = openQueueProgram({ ...this.#options, customText: true });
-        return this.#queue.write(this.#receivedField());
+        return this.#queue.write(receivedByQmqp(readConnectionTrace(this.#options.env, this.#options.clock)));
       case 'data':
         return this.#queue?.write(event.bytes);
       case 'sender':
@@ -151,21 +151,4 @@ class Request {
     const seconds = Math.floor(this.#options.clock.nowMs() / 1000);
     return { letter: 'K', text: `ok ${seconds} qp ${result.pid}` };
   }
-
-  #receivedField(): Uint8Array {
-    const { env, clock } = this.#options;
-    const remoteInfo = env['TCPREMOTEINFO'];
-    return receivedByQmqp({
-      remoteHost: bytesText(env['TCPREMOTEHOST'] ?? 'unknown'),
-      remoteIp: bytesText(env['TCPREMOTEIP'] ?? 'unknown'),
-      remoteInfo: remoteInfo === undefined ? undefined : bytesText(remoteInfo),
-      local: bytesText(env['TCPLOCALHOST'] ?? env['TCPLOCALIP'] ?? 'unknown'),
-      dateText: formatDate(clock.nowMs()),
-    });
-  }
-}
-
-/** A value of the environment as bytes, one character each. */
-function bytesText(value: string): string {
-  return Buffer.from(value).toString('latin1');
 }

@@ -3,6 +3,7 @@
 // Invariant: nothing is read before it is asked for, so a slow reader slows the peer down and not this process's memory.
 
 import { fstatSync, read as readFromDescriptor, type Stats } from 'node:fs';
+import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { writeBlocking } from './blocking-io.ts';
 
@@ -56,16 +57,20 @@ export function streamOutput(stream: Writable): ByteOutput {
 
 /** The process's descriptors 0 and 1. Call it once. */
 export function openStandardInputOutput(): { input: ByteInput; output: ByteOutput } {
+  const socket = openStandardSocket();
+  if (socket !== undefined) return { input: streamInput(socket), output: streamOutput(socket) };
   const [from, to] = [statOf(0), statOf(1)];
-  const isOneSocket = from?.isSocket() === true && from.ino === to?.ino && from.dev === to.dev;
-  if (isOneSocket) {
-    const socket = openSocket(0, true, true);
-    return { input: streamInput(socket), output: streamOutput(socket) };
-  }
   return {
     input: isStream(from) ? streamInput(openSocket(0, true, false)) : fileInput(0),
     output: isStream(to) ? streamOutput(openSocket(1, false, true)) : fileOutput(1),
   };
+}
+
+/** The socket that is both descriptor 0 and 1, if it is; call it once. */
+export function openStandardSocket(): Socket | undefined {
+  const [from, to] = [statOf(0), statOf(1)];
+  const isOneSocket = from?.isSocket() === true && from.ino === to?.ino && from.dev === to.dev;
+  return isOneSocket ? openSocket(0, true, true) : undefined;
 }
 
 function statOf(descriptor: number): Stats | undefined {
@@ -80,7 +85,7 @@ function isStream(status: Stats | undefined): boolean {
   return status !== undefined && (status.isSocket() || status.isFIFO());
 }
 
-function openSocket(descriptor: number, readable: boolean, writable: boolean) {
+function openSocket(descriptor: number, readable: boolean, writable: boolean): Socket {
   const net = process.getBuiltinModule('node:net');
   return new net.Socket({ fd: descriptor, readable, writable, allowHalfOpen: true });
 }

@@ -1,11 +1,11 @@
-// The Received field that a QMQP server puts on top of a message. Everything in it comes from the network or from the
+// The Received field that a QMQP or SMTP server puts on top of a message. Everything in it comes from the network or from the
 // caller's environment, so whatever is not plainly part of a name or address is shown as a question mark: no value can
-// start another field or a comment. Source: the qmail-qmqpd manual page; RFC 5321 section 4.4.
+// start another field or a comment. Source: the qmail-qmqpd and qmail-smtpd manual pages; RFC 5321 section 4.4.
 
-import { bytesOf } from '../bytes/bytes.ts';
+import { bytesOf, equalBytes, lowerCase } from '../bytes/bytes.ts';
 
-/** What a QMQP server knows of a connection; texts are bytes, one character U+0000 to U+00FF each. */
-export interface QmqpTrace {
+/** What a server knows of a connection; texts are bytes, one character U+0000 to U+00FF each. */
+export interface ReceivedTrace {
   /** Name of the client; `unknown` if there is none. */
   readonly remoteHost: string;
   /** Address of the client; `unknown` if there is none. */
@@ -18,25 +18,58 @@ export interface QmqpTrace {
   readonly dateText: string;
 }
 
+/** What an SMTP server knows besides. */
+export interface SmtpTrace extends ReceivedTrace {
+  /** What the client called itself; undefined if it did not. */
+  readonly helo: string | undefined;
+  /** What stands after `with`. */
+  readonly protocol: string;
+  /** Whether `[` and `]` are shown, as notqmail does and netqmail does not. */
+  readonly showsBrackets: boolean;
+}
+
 /**
  * The field as bytes: two lines with LF ends, `Received: from HOST (INFO@IP)` and `  by LOCAL with QMQP; DATE`.
  * Bytes other than letters, digits and `.@%+/=:-[]` in a value become `?`; `INFO@` is there if an info is given.
  */
-export function receivedByQmqp(trace: QmqpTrace): Uint8Array {
-  const info = trace.remoteInfo === undefined ? '' : `${safeText(trace.remoteInfo)}@`;
+export function receivedByQmqp(trace: ReceivedTrace): Uint8Array {
+  return receivedField(trace, '', 'QMQP', true);
+}
+
+/**
+ * The same by SMTP, with ` (HELO NAME)` after HOST where the client called itself otherwise than HOST, in other letters
+ * than only upper and lower case.
+ */
+export function receivedBySmtp(trace: SmtpTrace): Uint8Array {
+  const { helo, remoteHost, protocol, showsBrackets } = trace;
+  const isOther = helo !== undefined && !equalBytes(lowerCase(bytesOf(helo)), lowerCase(bytesOf(remoteHost)));
+  const name = isOther ? ` (HELO ${safeText(helo, showsBrackets)})` : '';
+  return receivedField(trace, name, protocol, showsBrackets);
+}
+
+function receivedField(
+  trace: ReceivedTrace,
+  helo: string,
+  protocol: string,
+  showsBrackets: boolean,
+): Uint8Array {
+  const safe = (text: string): string => safeText(text, showsBrackets);
+  const info = trace.remoteInfo === undefined ? '' : `${safe(trace.remoteInfo)}@`;
   return bytesOf(
-    `Received: from ${safeText(trace.remoteHost)} (${info}${safeText(trace.remoteIp)})\n` +
-      `  by ${safeText(trace.local)} with QMQP; ${trace.dateText}\n`,
+    `Received: from ${safe(trace.remoteHost)}${helo} (${info}${safe(trace.remoteIp)})\n` +
+      `  by ${safe(trace.local)} with ${protocol}; ${trace.dateText}\n`,
   );
 }
 
-const SAFE_MARKS = '.@%+/=:-[]';
+const SAFE_MARKS = '.@%+/=:-';
+const BRACKETS = '[]';
 
-function safeText(text: string): string {
+function safeText(text: string, showsBrackets: boolean): string {
   let safe = '';
   for (let i = 0; i < text.length; i++) {
     const character = text.charAt(i);
-    safe += isSafe(character) ? character : '?';
+    const isBracket = showsBrackets && BRACKETS.indexOf(character) >= 0;
+    safe += isBracket || isSafe(character) ? character : '?';
   }
   return safe;
 }
