@@ -19,7 +19,7 @@ export function runTcprulescheck({ args: [path], env }: ProgramWords): number {
   let report: Uint8Array;
   try {
     const cdb = openCdbFile(path);
-    report = describe(findTcpRule(cdb.find, clientOf(env)));
+    report = describeTcpRule(findTcpRule(cdb.find, clientOf(env)));
     cdb.close();
   } catch (error) {
     return failOnSystem(PROGRAM, ['read ', path], error);
@@ -40,8 +40,8 @@ function clientOf(env: Environment): TcpClient {
   return { ip, ...(host && { host }), ...(info && { info }), ...(certificate && { certificate }) };
 }
 
-/** What is printed for a rule. What a rule sets behind a denial is of no effect, and not shown. */
-function describe(rule: TcpRule | undefined): Uint8Array {
+/** What is printed for the rule that holds, or for none. What a rule sets behind a denial is of no effect, and not shown. */
+export function describeTcpRule(rule: TcpRule | undefined): Uint8Array {
   const parts: Uint8Array[] = [];
   if (rule === undefined) parts.push(bytesOf('default:\n'));
   else parts.push(bytesOf('rule '), rule.key, bytesOf(':\n'));
