@@ -32,7 +32,7 @@ const PAGES = readdirSync(FOLDER).sort();
 const PROGRAM_PAGES = PAGES.filter((page) => /\.[18]$/.test(page));
 
 /** Pages of other people that ours may refer to. */
-const FOREIGN = ['flock 1', 'qmail-local 8', 'qmail-remote 8', 'qmail-send 8', 'tcpserver 1'];
+const FOREIGN = ['env 1', 'flock 1'];
 
 /** Sections whose place is agreed upon; others may stand anywhere between them. */
 const ORDER = [
