@@ -107,7 +107,7 @@ function isName(text: string): boolean {
 function checkedName(option: string, name: string): string {
   if (!isName(name)) {
     throw new SetupRefusal(
-      `${option} "${name}" is no name of a host: at most ${NAME_MAX} characters, no blanks`,
+      `${option} ${JSON.stringify(name)} is no name of a host: at most ${NAME_MAX} characters, no blanks`,
     );
   }
   return name;
@@ -119,6 +119,6 @@ function checkedServer(server: string): string {
   if ((isPlain || server.startsWith('qmqp://')) && parseServerEntries([bytesOf(server)]).length === 1)
     return server;
   throw new SetupRefusal(
-    `--server ${server} is no address of a QMQP server: give 192.0.2.1, or qmqp://192.0.2.1:1628 or qmqp://[2001:db8::1]:628 for another port or IPv6`,
+    `--server ${JSON.stringify(server)} is no address of a QMQP server: give 192.0.2.1, or qmqp://192.0.2.1:1628 or qmqp://[2001:db8::1]:628 for another port or IPv6`,
   );
 }

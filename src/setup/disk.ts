@@ -71,6 +71,16 @@ function attempt<T>(operation: string, path: string, run: () => T): T {
   }
 }
 
+/** Nothing is at a path, either, that leads through a file. */
+function statIfPresent(stat: () => fs.Stats): fs.Stats | undefined {
+  try {
+    return stat();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
 const CHUNK_BYTES = 1 << 20;
 
 /** Hashes a file piece by piece: the interpreter has 150 MB. */
@@ -103,7 +113,7 @@ export class RootedDisk implements Disk {
 
   look(path: string): Look {
     return this.#at('look at', path, (real) => {
-      const stat = fs.lstatSync(real, { throwIfNoEntry: false });
+      const stat = statIfPresent(() => fs.lstatSync(real));
       if (stat === undefined) return { kind: 'missing' };
       if (stat.isSymbolicLink()) return { kind: 'link', target: fs.readlinkSync(real) };
       if (stat.isFile()) return { kind: 'file', hash: hashFile(real), mode: stat.mode & 0o7777 };
@@ -115,7 +125,7 @@ export class RootedDisk implements Disk {
     return this.#at(
       'look at',
       path,
-      (real) => fs.statSync(real, { throwIfNoEntry: false })?.isDirectory() === true,
+      (real) => statIfPresent(() => fs.statSync(real))?.isDirectory() === true,
     );
   }
 

@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { textOf } from '../core/bytes/bytes.ts';
 import { reasonOf, SystemError } from '../host/system-error.ts';
 import { type BuiltPrograms, chooseInterpreter, findBuiltPrograms } from './built-programs.ts';
 import { type ControlWish, controlWishes } from './control-wishes.ts';
@@ -236,7 +237,8 @@ function warningsFor(
   if (roles.some((role) => role !== 'hub')) warn('qmqpservers', 'no mail can be sent; give --server ADDRESS');
   if (parts.controls.includes('me')) warn('me', 'names are completed wrongly; give --me or --from-server');
   const idhost = controls.find(({ name }) => name === 'idhost');
-  if (idhost !== undefined && !idhost.isAsked && !idhost.content.includes('.'.charCodeAt(0))) {
+  const isWritten = idhost !== undefined && disk.look(`${prefix}/control/idhost`).kind === 'missing';
+  if (isWritten && !idhost.isAsked && !textOf(idhost.content).includes('.')) {
     const note = "the system knows this host's name without its domain; give --idhost NAME";
     warnings.push({ verb: 'warn', path: `${prefix}/control/idhost`, note });
   }

@@ -126,6 +126,8 @@ function controlSteps(
   const holds = showControl(control.name, content);
   const asked = showControl(control.name, control.content);
   if (meansTheSame(control.name, content, control.content)) return [];
+  // Another default than the one that was written at first is no news.
+  if (!control.isAsked && entry !== undefined) return [];
   if (!control.isAsked) return [{ verb: 'keep', path, note: `it holds ${holds}` }];
   if (!force)
     return [{ verb: 'refuse', path, note: `holds ${holds}, asked for was ${asked}; --force replaces it` }];

@@ -2,14 +2,18 @@
 
 import { dirname } from 'node:path';
 import { SystemError } from '../host/system-error.ts';
-import { type Disk, MODE_FILE, sizeOf } from './disk.ts';
+import { type Disk, hashOf, MODE_FILE, sizeOf, unfinishedName } from './disk.ts';
 import { type InstallPlan, isChange, type Step } from './install-plan.ts';
 import { formatManifest, libraryOf, manifestPath } from './manifest.ts';
 
 /** Does what the plan says. Done anew after an end at any step, it comes to the same. @throws SystemError */
 export function carryOut(plan: InstallPlan, disk: Disk, prefix: string): void {
   const steps = plan.steps.filter(isChange);
-  if (steps.length === 0) return;
+  const record = formatManifest(plan.after);
+  if (steps.length === 0) {
+    if (!isWhole(disk, manifestPath(prefix), record)) disk.writeFile(manifestPath(prefix), record, MODE_FILE);
+    return;
+  }
   checkSpace(steps, disk, prefix);
   const library = libraryOf(prefix);
   // The record needs its folder; nothing else may come before it.
@@ -17,7 +21,14 @@ export function carryOut(plan: InstallPlan, disk: Disk, prefix: string): void {
   for (const step of steps.filter(isAbove)) perform(step, disk);
   disk.writeFile(manifestPath(prefix), formatManifest(plan.during), MODE_FILE);
   for (const step of steps) if (!isAbove(step)) perform(step, disk);
-  disk.writeFile(manifestPath(prefix), formatManifest(plan.after), MODE_FILE);
+  disk.writeFile(manifestPath(prefix), record, MODE_FILE);
+}
+
+/** Whether the record says all this, and no run has ended while writing it. */
+function isWhole(disk: Disk, path: string, record: Uint8Array): boolean {
+  const look = disk.look(path);
+  const isBegun = disk.look(unfinishedName(path)).kind !== 'missing';
+  return look.kind === 'missing' || (look.kind === 'file' && look.hash === hashOf(record) && !isBegun);
 }
 
 function perform({ verb, path, wanted, keptAt }: Step, disk: Disk): void {

@@ -29,6 +29,8 @@ export function planUninstall(
   const entries = [...manifest.entries].reverse();
   const steps: UninstallStep[] = [];
   for (const entry of entries) if (entry.kind !== 'folder') steps.push(...stepsFor(entry, disk, force));
+  const unfinished = unfinishedName(manifestPath(prefix));
+  if (disk.look(unfinished).kind !== 'missing') steps.push({ verb: 'remove', path: unfinished });
   const gone = new Set(steps.filter(({ verb }) => verb === 'remove').map(({ path }) => path));
   for (const { verb, keptAt } of steps) if (verb === 'restore' && keptAt !== undefined) gone.add(keptAt);
   const library = libraryOf(prefix);

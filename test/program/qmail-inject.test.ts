@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type ClientCase, checkCase, ROOT, readClientCases } from '../support/client-vectors.ts';
+import { type ClientCase, checkCase, programUnderTest, readClientCases } from '../support/client-vectors.ts';
 
 describe('qmail-inject does what the original does', { concurrency: 2 }, () => {
   for (const vector of readClientCases('qmail-inject')) {
@@ -108,7 +108,7 @@ for (const vector of CASES) it(`qmail-inject: ${vector.title}`, () => checkCase(
 
 it('qmail-inject -n fails when its output cannot be written', () => {
   const home = mkdtempSync(join(tmpdir(), 'inject-home-'));
-  const result = spawnSync('/bin/sh', ['-c', 'exec "$0" -n >/dev/full', join(ROOT, 'bin/qmail-inject')], {
+  const result = spawnSync('/bin/sh', ['-c', 'exec "$0" -n >/dev/full', programUnderTest('qmail-inject')], {
     input: 'To: a@b.c\n',
     env: { QMAILHOME: home },
   });

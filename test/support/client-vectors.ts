@@ -28,6 +28,15 @@ import {
 import { compareVectorFiles, type ExpectedFile, type FileContent, writeVectorFiles } from './vector-files.ts';
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+/** The programs under test: those of an installation that `npm test` makes, or those of the checkout. */
+const BIN = process.env['MINI_QMAIL_BIN'] ?? join(ROOT, 'bin');
+
+/** Path of a program under test; one that the installation has not is the checkout's. */
+export function programUnderTest(name: string): string {
+  const path = join(BIN, name);
+  return existsSync(path) ? path : join(ROOT, 'bin', name);
+}
+
 /** Our programs a home gets beside the queue program, whether or not the case uses them. */
 const INSTALLED = PROGRAMS;
 
@@ -122,7 +131,7 @@ export function prepareCase(vector: ClientCase, installation: Installation = 'li
   writeVectorFiles(cwd, vector.files ?? {}, placeholders);
   let path = join(home, 'bin', vector.program);
   if (vector.home_missing === true) {
-    path = join(ROOT, 'bin', vector.program);
+    path = programUnderTest(vector.program);
   } else {
     mkdirSync(join(home, 'bin'), { recursive: true });
     writeBin(vector, folder, home, installation);
@@ -143,7 +152,7 @@ function writeBin(vector: ClientCase, folder: string, home: string, installation
   const plan: { [name: string]: string | null } = { 'qmail-queue': 'recorder', ...vector.bin };
   for (const name of INSTALLED) {
     if (name in plan) continue;
-    const target = join(ROOT, 'bin', name);
+    const target = programUnderTest(name);
     // The program under test itself always is a link, so that it is called by the path of the home.
     if (installation === 'links' || name === vector.program) symlinkSync(target, join(home, 'bin', name));
     else writeScript(join(home, 'bin', name), `exec ${shellQuote(target)} "$@"`);
@@ -155,7 +164,7 @@ function writeBin(vector: ClientCase, folder: string, home: string, installation
     } else if (what?.startsWith('->')) {
       const target = what.substring(2);
       if (installation === 'links') symlinkSync(target, path);
-      else writeScript(path, `exec ${shellQuote(join(ROOT, 'bin', target))} "$@"`);
+      else writeScript(path, `exec ${shellQuote(programUnderTest(target))} "$@"`);
     }
   }
 }

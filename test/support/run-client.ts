@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { ROOT } from './client-vectors.ts';
+import { programUnderTest } from './client-vectors.ts';
 
 /** A message for {@link runClient}. */
 export interface ClientMessage {
@@ -16,10 +16,10 @@ export interface ClientMessage {
   readonly envelope: Uint8Array;
 }
 
-/** Runs bin/qmail-qmqpc and resolves with its exit code. */
+/** Runs qmail-qmqpc and resolves with its exit code. */
 export function runClient({ home, servers, message, envelope }: ClientMessage): Promise<number | null> {
   mkdirSync(join(home, 'control'), { recursive: true });
-  const child = spawn(join(ROOT, 'bin/qmail-qmqpc'), {
+  const child = spawn(programUnderTest('qmail-qmqpc'), {
     env: { QMAILHOME: home, QMQPSERVERS: servers },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
