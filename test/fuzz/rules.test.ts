@@ -18,7 +18,7 @@ function randomBytes(chance: Chance, most: number): Uint8Array {
 function readerOf(cdb: Uint8Array): (at: number, length: number) => Uint8Array | undefined {
   let reads = 0;
   return (at, length) => {
-    assert.ok(at >= 0 && length >= 0 && ++reads <= cdb.length, 'reads are bounded');
+    assert.ok(at >= 0 && length >= 0 && ++reads <= cdb.length + 1, 'reads are bounded');
     return at + length <= cdb.length ? cdb.subarray(at, at + length) : undefined;
   };
 }

@@ -151,6 +151,19 @@ describe('tcprules', () => {
     assert.equal(readFileSync(join(cwd, 'a.cdb'), 'utf8'), 'old');
   });
 
+  it('puts a new file in the place of the old one, which who has it open goes on reading', async () => {
+    const cwd = newFolder();
+    const args = ['a.cdb', 'a.tmp'];
+    const [key, path] = [Buffer.from(''), join(cwd, 'a.cdb')];
+    await run('tcprules', { args, cwd, stdin: ':deny' });
+    const old = openCdbFile(path);
+    assert.equal((await run('tcprules', { args, cwd, stdin: ':allow' })).exit, 0);
+    const present = openCdbFile(path);
+    assert.deepEqual([old.find(key)?.length, present.find(key)?.length], [2, 0]);
+    for (const cdb of [old, present]) cdb.close();
+    assert.deepEqual(readdirSync(cwd), ['a.cdb']);
+  });
+
   it('writes more than its buffers hold, as the format demands', async () => {
     const cwd = newFolder();
     const line = (i: number) => `10.${i >> 8}.${i & 255}.0-255:allow,A="${'x'.repeat(i % 50)}"\n`;
