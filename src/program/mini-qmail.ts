@@ -162,13 +162,54 @@ async function runExplainWords(): Promise<void> {
   });
 }
 
+const importArgs = {
+  from: { type: 'string', description: 'ssmtp, msmtp, nullmailer, dma or qmail', valueHint: 'KIND' },
+  to: {
+    type: 'string',
+    description: 'control folder to write (default: of the installation)',
+    valueHint: 'DIR',
+  },
+  root: setupArgs.root,
+  write: { type: 'boolean', description: 'write the control files; without it they are shown only' },
+  'dry-run': setupArgs['dry-run'],
+  force: setupArgs.force,
+  json: explainArgs.json,
+  files: {
+    description: 'files or folders; without any, the usual places',
+    required: false,
+    type: 'positional',
+  },
+} as const;
+
+const imports = defineCommand({
+  meta: {
+    name: 'import',
+    description: "read other mail clients' configuration, say and write what becomes of it",
+  },
+  args: importArgs,
+  async run({ args }) {
+    checkWords({ ...args, _: [] }, Object.keys(importArgs));
+    const isWritten = args.write === true;
+    if (isWritten && args['dry-run'] === true)
+      throw new UsageError('--write and --dry-run contradict each other');
+    const { runImport } = await import('../setup/import-command.ts');
+    process.exitCode = runImport({
+      paths: args._,
+      from: args.from,
+      to: args.to === undefined ? join(invocation.home, 'control') : resolve(args.to),
+      root: args.root === undefined ? '' : resolve(args.root),
+      ...{ write: isWritten, force: args.force === true, json: args.json === true },
+    });
+  },
+});
+
 const main = defineCommand({
   meta: {
     name: 'mini-qmail',
     version: VERSION,
     description: 'mail for machines that should not run a mail server',
   },
-  subCommands: { hub, queue, start, demo, install, uninstall, explain },
+  subCommands: { hub, queue, start, demo, install, uninstall, explain, import: imports },
 });
 
 /** The caller's mistake in the command line. */
