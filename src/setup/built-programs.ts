@@ -62,10 +62,13 @@ export function filesOfProgram({ folder }: BuiltPrograms, program: string): Prog
   return { start, all: [...others, start], caches: others.filter((name) => name.endsWith('.cache')) };
 }
 
-/** Pages of these programs and links, and those of formats and overviews, with their folder in a manual. */
+/** Pages of these programs, their commands and links, and those of formats and overviews, with their folder in a manual. */
 export function pagesFor(built: BuiltPrograms, names: readonly string[]): { name: string; path: string }[] {
   return Object.entries(built.pages)
-    .filter(([page]) => /\.[57]$/.test(page) || names.includes(page.slice(0, -2)))
+    .filter(([page]) => {
+      const name = page.slice(0, -2);
+      return /\.[57]$/.test(page) || names.includes(name.startsWith('mini-qmail-') ? 'mini-qmail' : name);
+    })
     .map(([page, path]) => ({ name: `man${page.slice(-1)}/${page}`, path }));
 }
 
