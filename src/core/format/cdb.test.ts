@@ -47,6 +47,14 @@ test('findInCdb() says corrupt where the file ends too early, and only there', (
   }
 });
 
+test('findInCdb() says corrupt where a record claims more than the file has', () => {
+  for (const at of [2048, 2052]) {
+    const cdb = build(['key', 'data']);
+    cdb[at + 3] = 255;
+    assert.equal(find(cdb, 'key'), at === 2048 ? undefined : 'corrupt');
+  }
+});
+
 test('findInCdb() looks at each slot once where none is free and all have the hash', () => {
   const cdb = Buffer.from(build(['key', 'data']));
   const slots = 1000;
