@@ -16,6 +16,16 @@ export interface AttemptResult {
   readonly final: boolean;
 }
 
+/** Bytes that are kept elsewhere, and read again by every attempt. */
+export interface StoredBytes {
+  readonly length: number;
+  /** Reads from there; rejects, or gives other than that many bytes, if they cannot be had. */
+  read(from: number, length: number): Promise<Uint8Array>;
+}
+
+/** A part of a request. */
+export type RequestPiece = Uint8Array | StoredBytes;
+
 const CONNECT_MS = 10_000;
 const WRITE_MS = 60_000;
 const READ_MS = 60_000;
@@ -34,10 +44,10 @@ const EXIT_OF_LETTER: { readonly [letter in OutcomeLetter]: number } = {
 /** This host has no socket to give; another server would not help. */
 const NO_SOCKET = ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'];
 
-/** Makes one attempt. Never rejects. @param request the byte strings to send, in order */
+/** Makes one attempt. Never rejects. @param request what to send, in order */
 export function tryServer(
   server: ServerAddress,
-  request: readonly Uint8Array[],
+  request: readonly RequestPiece[],
   clock: Clock,
 ): Promise<AttemptResult> {
   const net = process.getBuiltinModule('node:net');
@@ -50,18 +60,18 @@ export function tryServer(
 class Conversation {
   #phase: 'connecting' | 'writing' | 'reading' | 'over' = 'connecting';
   readonly #socket: Socket;
-  readonly #request: readonly Uint8Array[];
+  readonly #request: readonly RequestPiece[];
   readonly #clock: Clock;
   readonly #resolve: (result: AttemptResult) => void;
   readonly #session = new QmqpClientSession();
-  /** Next byte string to write, and how much of it is written. */
+  /** Next piece to write, and how much of it is written. */
   #index = 0;
   #offset = 0;
   #cancelTimer: () => void = () => {};
 
   constructor(
     socket: Socket,
-    request: readonly Uint8Array[],
+    request: readonly RequestPiece[],
     clock: Clock,
     resolve: (result: AttemptResult) => void,
   ) {
@@ -110,28 +120,47 @@ class Conversation {
       return;
     }
     this.#arm(WRITE_MS, () => this.#fail());
-    this.#socket.write(Buffer.concat(this.#takePieces()), (error) => {
+    const piece = this.#request[this.#index]!;
+    if (piece instanceof Uint8Array) this.#send(Buffer.concat(this.#takePieces()));
+    else void this.#sendStored(piece);
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.#socket.write(bytes, (error) => {
       if (!error && this.#phase === 'writing') this.#write();
     });
   }
 
-  /** The next pieces of the request, {@link WRITE_SIZE} bytes in all unless it ends there. */
+  /** The next pieces that are in memory, {@link WRITE_SIZE} bytes in all unless they end there. */
   #takePieces(): Uint8Array[] {
     const pieces: Uint8Array[] = [];
     let room = WRITE_SIZE;
     while (room > 0) {
       const bytes = this.#request[this.#index];
-      if (bytes === undefined) break;
+      if (!(bytes instanceof Uint8Array)) break;
       const piece = bytes.subarray(this.#offset, this.#offset + room);
       pieces.push(piece);
       room -= piece.length;
-      this.#offset += piece.length;
-      if (this.#offset === bytes.length) {
-        this.#index++;
-        this.#offset = 0;
-      }
+      this.#advance(bytes, piece.length);
     }
     return pieces;
+  }
+
+  async #sendStored(piece: StoredBytes): Promise<void> {
+    const length = Math.min(piece.length - this.#offset, WRITE_SIZE);
+    const bytes = await piece.read(this.#offset, length).catch(() => undefined);
+    if (this.#phase !== 'writing') return;
+    // The server has an incomplete request, and another one would get no better.
+    if (bytes?.length !== length) return this.#end({ exit: QUEUE_EXIT.readError, final: true });
+    this.#advance(piece, length);
+    this.#send(bytes);
+  }
+
+  #advance(piece: RequestPiece, length: number): void {
+    this.#offset += length;
+    if (this.#offset < piece.length) return;
+    this.#index++;
+    this.#offset = 0;
   }
 
   #read(): void {

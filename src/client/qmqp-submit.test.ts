@@ -55,6 +55,43 @@ test('submitByQmqp() sends a big message unchanged to a slow reader', async () =
   assert.ok(server.received[0]?.equals(wanted));
 });
 
+/** A message that is kept elsewhere, and where it was read from. */
+function store(bytes: Uint8Array, lost = Number.POSITIVE_INFINITY) {
+  const reads: number[] = [];
+  return {
+    reads,
+    length: bytes.length,
+    async read(from: number, length: number) {
+      reads.push(from);
+      return bytes.subarray(from, Math.min(from + length, lost));
+    },
+  };
+}
+
+test('submitByQmqp() reads a stored message piece by piece, from its start for each server', async () => {
+  const first = await start([['read', 1_000_000], ['reset']]);
+  const second = await start(ACCEPTS);
+  const bytes = new Uint8Array(40_000_001).map((_, i) => i % 251);
+  const message = store(bytes);
+  const servers = [first, second].map(({ port }) => ({ host: '127.0.0.1', port }));
+  const submission = { servers: { servers }, envelope: ENVELOPE };
+  assert.equal(await submitByQmqp({ ...submission, message: [bytesOf('on top\n'), message] }), 0);
+  const wanted = Buffer.concat([bytesOf('40000030:40000008:on top\n'), bytes, bytesOf(',3:a@b,3:c@d,,')]);
+  assert.ok(second.received[0]?.equals(wanted));
+  assert.equal(message.reads.filter((from) => from === 0).length, 2);
+});
+
+test('submitByQmqp() says 54 when a stored message cannot be read, and no server has a whole request', async () => {
+  const first = await start(ACCEPTS);
+  const second = await start(ACCEPTS);
+  const servers = [first, second].map(({ port }) => ({ host: '127.0.0.1', port }));
+  const fails = { length: 9, read: () => Promise.reject(new Error('gone')) };
+  for (const message of [store(new Uint8Array(100_000), 99_999), fails])
+    assert.equal(await submitByQmqp({ servers: { servers }, message: [message], envelope: ENVELOPE }), 54);
+  assert.equal(second.received.length, 0);
+  for (const request of first.received) assert.ok(request.length < 100_000);
+});
+
 test('submitByQmqp() tries the next server when a connection is refused', async () => {
   const second = await start(ACCEPTS);
   assert.equal(await submit([await freePort(), second.port]), 0);

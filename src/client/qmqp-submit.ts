@@ -11,7 +11,7 @@ import { encodeQmqpRequest } from '../core/protocol/qmqp/client-session.ts';
 import { type Clock, SYSTEM_CLOCK } from '../host/clock.ts';
 import { readControlLine, readControlList } from '../host/control.ts';
 import { canEnter } from '../host/invocation.ts';
-import { tryServer } from './qmqp-conversation.ts';
+import { type RequestPiece, tryServer } from './qmqp-conversation.ts';
 
 /** An environment, as `process.env` is one. */
 export interface Environment {
@@ -44,10 +44,12 @@ export function readQmqpServers({ home, env }: { home: string; env: Environment 
 export interface QmqpSubmission {
   readonly servers: QmqpServers;
   /** The message in any number of pieces. */
-  readonly message: readonly Uint8Array[];
+  readonly message: readonly RequestPiece[];
   /** The envelope as queue programs get it on descriptor 1. */
   readonly envelope: Uint8Array;
   readonly clock?: Clock;
+  /** Makes one attempt, in place of {@link tryServer}. */
+  readonly attempt?: typeof tryServer;
 }
 
 /**
@@ -55,14 +57,14 @@ export interface QmqpSubmission {
  * now; 72, 73 or 74 for the trouble with the server tried last; 55, 56, 61 and 91 for trouble on this side. Never rejects.
  */
 export async function submitByQmqp(submission: QmqpSubmission): Promise<number> {
-  const { servers, message, clock = SYSTEM_CLOCK } = submission;
+  const { servers, message, clock = SYSTEM_CLOCK, attempt = tryServer } = submission;
   if ('exit' in servers) return servers.exit;
   const envelope = parseQueueEnvelope(submission.envelope);
   if (envelope === undefined) return QUEUE_EXIT.envelopeFormat;
   const request = encodeQmqpRequest(message, envelope);
   let exit: number = QUEUE_EXIT.configuration;
   for (const server of servers.servers) {
-    const result = await tryServer(server, request, clock);
+    const result = await attempt(server, request, clock);
     exit = result.exit;
     if (result.final) break;
   }

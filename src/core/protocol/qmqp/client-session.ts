@@ -21,9 +21,12 @@ export type QmqpClientEvent =
 
 /**
  * The request for a message and its envelope, as byte strings to be sent in order. The message, in any number of
- * pieces, is not copied.
+ * pieces, is neither copied nor looked at: a piece may be anything that knows its length in bytes.
  */
-export function encodeQmqpRequest(message: readonly Uint8Array[], envelope: QueueEnvelope): Uint8Array[] {
+export function encodeQmqpRequest<Piece extends { readonly length: number }>(
+  message: readonly Piece[],
+  envelope: QueueEnvelope,
+): (Piece | Uint8Array)[] {
   let size = 0;
   for (const piece of message) size += piece.length;
   const tail = new ByteBuffer();
