@@ -51,6 +51,8 @@ export function wantedParts(layout: Layout, built: BuiltPrograms): Wanted[] {
   ];
   if (listPrefix !== undefined) {
     things.push({ kind: 'link', path: `${listPrefix}/bin/qmail-queue`, target: `${prefix}/bin/qmail-qmqpc` });
+    // A list manager that finds its qmail by QMAILHOME passes that on, and then it is the QMQP client's home as well.
+    things.push({ kind: 'link', path: `${listPrefix}/control`, target: `${prefix}/control` });
   }
   for (const path of layout.sendmailLinks)
     things.push({ kind: 'link', path, target: `${prefix}/bin/sendmail` });

@@ -25,9 +25,9 @@ describe('mini-qmail install --role list', () => {
   const MESSAGE = 'From: ann@example.org\nTo: list@host\nSubject: news\n\nHello.\n';
 
   /** What the list manager does: message on descriptor 0, a VERP envelope on 1, the exit code as the answer. */
-  async function post(listPrefix: string): Promise<number | null> {
+  async function post(listPrefix: string, env: NodeJS.ProcessEnv = {}): Promise<number | null> {
     const child = spawn(join(listPrefix, 'bin/qmail-queue'), [], {
-      env: {},
+      env,
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     child.stdin.on('error', () => {});
@@ -73,14 +73,17 @@ describe('mini-qmail install --role list', () => {
       `qmqp://127.0.0.1:${server.port}`,
     );
     assert.deepEqual(readdirSync(join(listPrefix, 'bin')), ['qmail-queue']);
+    assert.deepEqual(readdirSync(listPrefix), ['bin', 'control']);
     assert.equal(readlinkSync(join(listPrefix, 'bin/qmail-queue')), join(prefix, 'bin/qmail-qmqpc'));
     try {
       assert.equal(await post(listPrefix), 0);
-      assert.equal(server.received.length, 1);
+      assert.equal(await post(listPrefix, { QMAILHOME: listPrefix }), 0);
+      assert.equal(server.received.length, 2);
       const parts = [MESSAGE, 'list-@host-@[]', ...RECIPIENTS]
         .map((part) => `${part.length}:${part},`)
         .join('');
-      assert.equal(server.received[0]?.toString('latin1'), `${parts.length}:${parts},`);
+      for (const request of server.received)
+        assert.equal(request.toString('latin1'), `${parts.length}:${parts},`);
     } finally {
       await server.stop();
     }
