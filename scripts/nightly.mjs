@@ -25,11 +25,13 @@ for (const { name, tests, env } of PARTS) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   // A seed of its own for each night, which an error names.
   const MINI_QMAIL_SEED = String(Math.floor(Date.now() / 86_400_000) * 1_000_000);
-  console.log(`nightly: ${name}, ${JSON.stringify({ MINI_QMAIL_SEED, ...env })}`);
+  const all = { MINI_QMAIL_SEED, ...env, ...process.env };
+  const shown = ['MINI_QMAIL_SEED', ...Object.keys(env)].map((variable) => `${variable}=${all[variable]}`);
+  console.log(`nightly: ${name} ${shown.join(' ')}`);
   const { status } = spawnSync(process.execPath, [join(ROOT, 'scripts/test.mjs'), ...tests], {
     cwd: ROOT,
     stdio: 'inherit',
-    env: { MINI_QMAIL_SEED, ...env, ...process.env },
+    env: all,
   });
   if (status !== 0) failed.push(name);
 }
