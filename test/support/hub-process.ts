@@ -85,11 +85,19 @@ export class HubProcess {
     return this.#log;
   }
 
-  /** Resolves when the log matches. Fails with the whole log when the hub ends first. */
-  async untilLogged(pattern: RegExp): Promise<void> {
+  /** Resolves when the log has matched so often. Fails with the whole log when the hub ends first. */
+  async untilLogged(pattern: RegExp, times = 1): Promise<void> {
+    const matches = new RegExp(pattern, `${pattern.flags}g`);
+    let seen = 0;
+    let from = 0;
     await new Promise<void>((resolve, reject) => {
       const look = () => {
-        if (pattern.test(this.#log.text)) done(resolve);
+        matches.lastIndex = from;
+        while (seen < times && matches.test(this.#log.text)) {
+          seen++;
+          from = matches.lastIndex;
+        }
+        if (seen >= times) done(resolve);
       };
       const done = (settle: () => void) => {
         this.#log.listeners = this.#log.listeners.filter((listener) => listener !== look);

@@ -5,7 +5,7 @@ import { accessSync, constants } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 
-const SYSTEM_FOLDERS = ['/usr/sbin', '/usr/lib/postfix/sbin', '/usr/local/bin'];
+const SYSTEM_FOLDERS = ['/usr/sbin', '/usr/lib/postfix/sbin', '/usr/lib/git-core', '/usr/local/bin'];
 
 /** Path of a program, or undefined if it is not installed. */
 export function findPeer(name: string): string | undefined {
