@@ -6,6 +6,7 @@ export const PROGRAMS = [
   'qmail-inject',
   'qmail-qmqpc',
   'qmail-qmqpd',
+  'qmail-smtpd',
   'forward',
   'condredirect',
   'except',
@@ -26,6 +27,8 @@ export const PROGRAMS = [
   'qmail-newmrh',
   'tcprules',
   'tcprulescheck',
+  'tcpserver',
+  'recordio',
 ];
 
 /** Long-running or interactive programs: ES modules, may use packages. */

@@ -23,11 +23,12 @@ export interface Invocation {
 export function readInvocation(): Invocation {
   const path = process.argv[2] ?? '';
   const ownBin = dirname(realPath(path));
-  return { path, calledAs: basename(path), args: process.argv.slice(3), ownBin, home: findHome(ownBin) };
+  const home = findHome(ownBin, process.env['QMAILHOME']);
+  return { path, calledAs: basename(path), args: process.argv.slice(3), ownBin, home };
 }
 
-function findHome(ownBin: string): string {
-  const chosen = process.env['QMAILHOME'];
+/** The installation of a program of ours in that folder. @param chosen `$QMAILHOME`, if it is set */
+export function findHome(ownBin: string, chosen: string | undefined): string {
   if (chosen !== undefined && chosen !== '') return resolve(chosen);
   const above = dirname(ownBin);
   return existsSync(`${above}/control`) ? above : '/var/qmail';
