@@ -22,6 +22,7 @@ import {
   constantOf,
   controlRowsOf,
   limitsOfPage,
+  namedControlFilesOf,
   numberDefaultsOf,
   queueOutcomesOf,
 } from './support/manual-tables.ts';
@@ -178,6 +179,16 @@ describe('qmail-control.5', () => {
   it('has its files in the order of the alphabet', () => {
     const files = rows.map(({ file }) => file);
     assert.deepEqual(files, [...files].sort());
+  });
+
+  it('has a row for each file that a source names', () => {
+    const files = [...sources.values()].flatMap((texts) => [...texts.values()].flatMap(namedControlFilesOf));
+    const shown = rows.map(({ file }) => file);
+    assert.ok(files.length > 0);
+    assert.deepEqual(
+      files.filter((file) => !shown.includes(file) && !file.endsWith('.tmp')),
+      [],
+    );
   });
 
   it('names for each file programs that read it', () => {

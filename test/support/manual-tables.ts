@@ -1,6 +1,8 @@
 // Reads the tables of the manual pages about formats, and the constants and defaults of sources that they repeat: control
 // files, limits of QMQP, what the exit codes of a queue program mean. A line of a table is `.It CELL Ta CELL …`.
 
+import { readSource } from './source-text.ts';
+
 /** A line of the table of qmail-control(5): who reads a file, ours and, in parentheses, other people's. */
 export interface ControlRow {
   readonly file: string;
@@ -86,4 +88,11 @@ function isAmong(value: number, list: string): boolean {
     const [from, to = from] = part.split('-').map(Number);
     return value >= from! && value <= to!;
   });
+}
+
+/** Names of control files in the strings of a source, as `control/NAME`. */
+export function namedControlFilesOf(text: string): string[] {
+  return readSource(text).strings.flatMap(({ value }) =>
+    [...value.matchAll(/\bcontrol\/(\w+(?:\.\w+)*)/g)].map(([, name]) => name!),
+  );
 }
