@@ -15,12 +15,19 @@ const MESSAGE = 'To: hub@localhost\nSubject: warm run of the build\n\nNobody rea
 const ENVELOPE = 'Fbuild@localhost\0Thub@localhost\0\0';
 const REQUEST = netstring(netstring(MESSAGE) + netstring('build@localhost') + netstring('hub@localhost'));
 
+const SMTP_SESSION = [
+  ...['EHLO localhost', 'MAIL FROM:<build@localhost>', 'RCPT TO:<hub@localhost>', 'DATA'],
+  ...MESSAGE.split('\n').slice(0, -1),
+  ...['.', 'QUIT', ''],
+].join('\r\n');
+
 /** Program to its warm run: arguments, and the bytes on descriptors 0 and 1 (read from there by qmail-qmqpc). */
 const WARM_RUNS = {
   sendmail: { args: ['-t'], input: MESSAGE },
   'qmail-inject': { args: [], input: MESSAGE },
   'qmail-qmqpc': { args: [], input: MESSAGE, envelope: ENVELOPE },
   'qmail-qmqpd': { args: [], input: REQUEST },
+  'qmail-smtpd': { args: [], input: SMTP_SESSION },
 };
 
 function netstring(text) {

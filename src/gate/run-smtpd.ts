@@ -143,7 +143,8 @@ class SmtpdConnection {
   async #read(): Promise<void> {
     await this.#flush();
     if (this.#stop !== undefined) return;
-    const bytes = await this.#within(this.#options.input.read());
+    const isOver = this.#options.clock.nowMs() >= this.#endMs;
+    const bytes = isOver ? 'late' : await this.#within(this.#options.input.read());
     if (bytes === 'late') this.#stop = 'timeout';
     else if (bytes === undefined) this.#session.receiveEnd();
     else this.#session.receive(bytes);

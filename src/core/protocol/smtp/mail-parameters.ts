@@ -6,6 +6,7 @@ import { REPLIES, type SmtpReply } from './replies.ts';
 import { isDecimal, type SmtpExtensions } from './server-extensions.ts';
 
 const SPACE = 32;
+const EQUALS = 61;
 const SIZE_LENGTH_MAX = 20;
 
 /** What a MAIL command says of its message, or why it is refused. */
@@ -61,16 +62,17 @@ function parameterWords(rest: Uint8Array, extensions: SmtpExtensions): Parameter
   while (from < rest.length) {
     const space = findByte(rest, SPACE, from);
     const end = space < 0 ? rest.length : space;
-    if (end > from) words.push(parseParameter(textOf(rest.subarray(from, end))));
+    if (end > from) words.push(parseParameter(rest.subarray(from, end)));
     from = end + 1;
   }
   return words;
 }
 
-function parseParameter(word: string): Parameter {
-  const equals = word.indexOf('=');
-  if (equals < 0) return { key: word.toUpperCase(), value: undefined };
-  return { key: word.substring(0, equals).toUpperCase(), value: word.substring(equals + 1) };
+function parseParameter(word: Uint8Array): Parameter {
+  const equals = findByte(word, EQUALS);
+  const end = equals < 0 ? word.length : equals;
+  const key = textOf(word.subarray(0, end)).toUpperCase();
+  return { key, value: equals < 0 ? undefined : textOf(word.subarray(end + 1)) };
 }
 
 function judgeSize(value: string | undefined, sizeMax: number): SmtpReply | undefined {
