@@ -39,6 +39,8 @@ export interface InjectCall {
 /** Somebody who is told what is decided and why, and gets the message in place of the queue program or standard output. */
 export interface InjectOnlooker extends InjectObserver {
   onControl(origin: ControlOrigin): void;
+  /** Something failed that the program has few words for, such as `read error`. */
+  onTrouble(error: unknown): void;
   /** Reads the message, as {@link readStandardInput} does. */
   readInput(buffer: Uint8Array): number;
   /** @param isPrinted whether -n asks for standard output */
@@ -71,6 +73,7 @@ export async function injectMessage(call: InjectCall): Promise<InjectFailure | u
     const plan = prepare(call);
     return 'exit' in plan ? plan : await pass(call, plan);
   } catch (error) {
+    call.onlooker?.onTrouble(error);
     return temporary(reasonOf(error));
   }
 }

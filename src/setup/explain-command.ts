@@ -7,6 +7,7 @@ import { ownProgramAt } from '../host/invocation.ts';
 import { type JsonBytes, jsonBytes } from '../host/json-bytes.ts';
 import { readWords } from '../host/program-words.ts';
 import { readStandardInput } from '../host/standard-input.ts';
+import { reasonOf } from '../host/system-error.ts';
 import { type ExplainedCall, type ExplainedInjection, explainInjection } from './explain-injection.ts';
 import { fieldTitle, Reasons } from './explain-reasons.ts';
 import { findRoute, type Route } from './explain-route.ts';
@@ -93,8 +94,13 @@ export function explain(
       .filter((field) => field.reasons[0] !== ''),
     bodyBytes: injection.bodyBytes,
     ...(route && { route }),
-    notes: notesOf(call),
+    notes: [...(injection.trouble === undefined ? [] : [troubleOf(injection.trouble)]), ...notesOf(call)],
   };
+}
+
+/** What failed, with the file and what to do about it. */
+function troubleOf(error: unknown): string {
+  return `${reasonOf(error)}; correct its rights, or remove what is there`;
 }
 
 function notesOf({ program, home, ownBin }: Pick<ExplainedCall, 'program' | 'home' | 'ownBin'>): string[] {

@@ -24,6 +24,8 @@ export interface ExplainedInjection {
   readonly exit: number;
   /** Why the message is not taken, as the program prints it; empty if it has printed it already. */
   readonly failure: Uint8Array | undefined;
+  /** The error behind a failure that the program tells in two words. */
+  readonly trouble: unknown;
   /** Another program that would run instead and is not explained here. */
   readonly becomes: string | undefined;
   readonly sender: (ExplainedAddress & { readonly origin: SenderOrigin }) | undefined;
@@ -88,6 +90,7 @@ class Onlooker implements InjectOnlooker {
   #bodyBytes = 0;
   #envelope: Uint8Array | undefined;
   #isPrinted = false;
+  #trouble: unknown;
 
   constructor(readInput: (buffer: Uint8Array) => number) {
     this.readInput = readInput;
@@ -95,6 +98,10 @@ class Onlooker implements InjectOnlooker {
 
   onControl(origin: ControlOrigin): void {
     this.#controls.push(origin);
+  }
+
+  onTrouble(error: unknown): void {
+    this.#trouble = error;
   }
 
   onSender(sender: Uint8Array, origin: SenderOrigin, completed: number): void {
@@ -153,6 +160,7 @@ class Onlooker implements InjectOnlooker {
       bodyBytes: this.#bodyBytes,
       envelope: this.#envelope,
       isPrinted: this.#isPrinted,
+      trouble: this.#trouble,
     };
   }
 }

@@ -128,6 +128,14 @@ test('explain ends as the program would: refused, or no server', async () => {
   assert.match(unserved.stdout, /control\/qmqpservers:1 is passed over: hub\.example is no address/);
 });
 
+test('explain names the file that sendmail can only call a read error', async () => {
+  const run = { args: ['sendmail', '-t'], env: { QMAILMFTFILE: '/' } };
+  const { exit, stdout, stderr } = await explain(run);
+  assert.equal(exit, 111);
+  assert.equal(stderr, 'mini-qmail explain: sendmail would refuse: read error\n');
+  assert.match(stdout, /^note {7}Cannot read \/: .*; correct its rights, or remove what is there\n/);
+});
+
 test('explain shows a message so that it cannot command the terminal', async () => {
   const { stdout } = await explain({
     args: ['sendmail', 'a@b.c'],
