@@ -125,7 +125,7 @@ function kindOf(path: string): Kind {
 
 function readSource(report: ImportReport, kind: Kind, path: string, root: string): void {
   for (const file of filesOf(report, kind, path)) {
-    const content = readContent(report, file);
+    const content = readContent(report, file, file === path);
     if (content === undefined) continue;
     const name = basename(file);
     if (kind === 'ssmtp') importSsmtp(report, file, content);
@@ -154,10 +154,16 @@ function filesOf(report: ImportReport, kind: Kind, path: string): string[] {
   }
 }
 
-function readContent(report: ImportReport, file: string): Uint8Array | undefined {
+function readContent(report: ImportReport, file: string, isNamed: boolean): Uint8Array | undefined {
   try {
-    const { size } = statSync(file);
-    if (size <= SIZE_MAX) return readFileSync(file);
+    const about = statSync(file);
+    if (!about.isFile()) {
+      // A pipe or a device may have no end.
+      if (isNamed) report.unreadable(file, 'is no regular file');
+      else report.none({ file, line: 0, setting: 'file', value: '' }, 'is no regular file');
+      return undefined;
+    }
+    if (about.size <= SIZE_MAX) return readFileSync(file);
     report.malformed(
       { file, line: 0, setting: 'file', value: '' },
       `larger than ${SIZE_MAX} bytes: shorten it`,
@@ -170,6 +176,8 @@ function readContent(report: ImportReport, file: string): Uint8Array | undefined
 
 function readName(path: string): string | undefined {
   try {
+    const about = statSync(path);
+    if (!about.isFile() || about.size > SIZE_MAX) return undefined;
     return Buffer.from(parseControlLine(readFileSync(path))).toString('latin1');
   } catch {
     return undefined;

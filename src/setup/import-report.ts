@@ -165,7 +165,7 @@ export class ImportReport {
       { file, line: 0, setting: 'file', value: '' },
       'unreadable',
       '',
-      `${reason}: run as a user who may read it`,
+      `${reason}: name a file that you may read`,
     );
   }
 

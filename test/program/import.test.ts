@@ -220,6 +220,13 @@ describe('mini-qmail import', () => {
     assert.deepEqual(said, ['0 unreadable', '1 control control/me: a.b']);
   });
 
+  it('waits for no pipe and no device', () => {
+    const dma = { 'etc/dma/dma.conf': 'MAILNAME /../../../../../../../../dev/zero\n' };
+    assert.deepEqual(runImport(dma, []).said, ['1 malformed']);
+    const { status, said } = runImport({}, ['--from', 'ssmtp', '/dev/zero']);
+    assert.deepEqual({ status, said }, { status: 111, said: ['0 unreadable'] });
+  });
+
   const WRONG: readonly { args: string[]; stderr: RegExp }[] = [
     {
       args: [],
