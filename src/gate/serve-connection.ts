@@ -7,11 +7,10 @@ import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { bytesOf, concatBytes } from '../core/bytes/bytes.ts';
 
-import { parseIpv4, parseIpv6 } from '../core/format/ip-address.ts';
 import { formatVerdictLine, type LoggedConnection } from '../core/format/tcpserver-log.ts';
 import type { TcpRuleVerdict } from '../core/policy/tcp-rules.ts';
 import type { Clock } from '../host/clock.ts';
-import { type AskDns, findNameOfIp } from '../host/dns-client.ts';
+import { type AskDns, findNameOfIp, isAddressOfName } from '../host/dns-client.ts';
 import { errorText } from '../host/error-text.ts';
 import { askIdent } from '../host/ident-client.ts';
 import { ownProgramAt } from '../host/invocation.ts';
@@ -172,7 +171,8 @@ class Connection {
     this.#localHost = options.localHost ?? (await findNameOfIp(askDns, localIp));
     if (options.askRemoteHost) {
       const name = await findNameOfIp(askDns, remoteIp);
-      const isMeant = name !== undefined && (!options.isParanoid || (await this.#hasAddress(name)));
+      const isMeant =
+        name !== undefined && (!options.isParanoid || (await isAddressOfName(askDns, name, remoteIp)));
       this.#remoteHost = isMeant ? name : undefined;
     }
     if (!options.askRemoteInfo) return;
@@ -180,34 +180,23 @@ class Connection {
     this.#remoteInfo = await askIdent({ localIp, localPort, remoteIp, remotePort, timeoutMs, clock });
   }
 
-  /** Whether the peer's address is one of those of that name. */
-  async #hasAddress(name: Uint8Array): Promise<boolean> {
-    const wanted = this.#ends.remoteIp;
-    const isIpv6 = wanted.includes(':');
-    const answers = await this.#services.askDns(name, isIpv6 ? 'AAAA' : 'A');
-    if (answers === 'failed') return false;
-    const parse = isIpv6 ? parseIpv6 : parseIpv4;
-    const address = parse(bytesOf(wanted));
-    return answers.some((answer) => address !== undefined && equalAddress(answer, address));
-  }
-
   #environment(verdict: TcpRuleVerdict | undefined): Environment {
     const env = new Environment(this.#services.env.strings);
     const { localIp, remoteIp, remotePort, zone } = this.#ends;
     const isIpv6 = remoteIp.includes(':');
     const facts: [string, Uint8Array | string | undefined][] = [
-      ['LOCALIP', localIp],
-      ['LOCALPORT', String(this.#services.localPort)],
-      ['LOCALHOST', this.#localHost],
-      ['REMOTEIP', remoteIp],
-      ['REMOTEPORT', String(remotePort)],
-      ['REMOTEHOST', this.#remoteHost],
-      ['REMOTEINFO', this.#remoteInfo],
+      ['TCPLOCALIP', localIp],
+      ['TCPLOCALPORT', String(this.#services.localPort)],
+      ['TCPLOCALHOST', this.#localHost],
+      ['TCPREMOTEIP', remoteIp],
+      ['TCPREMOTEPORT', String(remotePort)],
+      ['TCPREMOTEHOST', this.#remoteHost],
+      ['TCPREMOTEINFO', this.#remoteInfo],
     ];
-    env.strings['PROTO'] = isIpv6 ? 'TCP6' : 'TCP';
+    Object.assign(env.strings, isIpv6 ? { PROTO: 'TCP6' } : { PROTO: 'TCP' });
     for (const [name, value] of facts) {
-      setOrRemove(env, `TCP${name}`, value);
-      setOrRemove(env, `TCP6${name}`, isIpv6 ? value : undefined);
+      setOrRemove(env, name, value);
+      setOrRemove(env, name.replace(/^TCP/, 'TCP6'), isIpv6 ? value : undefined);
     }
     setOrRemove(env, 'TCP6INTERFACE', isIpv6 ? zone : undefined);
     for (const { name, value } of verdict?.environment ?? []) env.set(String(Buffer.from(name)), value);
@@ -288,13 +277,4 @@ function setOrRemove(env: Environment, name: string, value: Uint8Array | string 
   if (value === undefined) env.remove(name);
   else if (typeof value === 'string') env.strings[name] = value;
   else env.set(name, value);
-}
-
-/** Whether an address as a DNS server sends it is the given one, in its groups of 8 or 16 bits. */
-function equalAddress(answer: Uint8Array, address: Uint8Array | Uint16Array): boolean {
-  const bytesPerPart = answer.length / address.length;
-  return address.every((part, i) => {
-    const from = i * bytesPerPart;
-    return part === (bytesPerPart === 2 ? answer[from]! * 256 + answer[from + 1]! : answer[from]);
-  });
 }

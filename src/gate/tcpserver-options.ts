@@ -2,7 +2,7 @@
 // are 0. Source: the tcpserver page of cr.yp.to/ucspi-tcp.
 
 import { textOf } from '../core/bytes/bytes.ts';
-import { parseShortOptions } from '../core/format/short-options.ts';
+import type { ParsedOptions } from '../core/format/short-options.ts';
 import type { Environment } from '../host/raw-arguments.ts';
 
 /** How much is printed: nothing, errors, or every connection too. */
@@ -37,15 +37,8 @@ export interface TcpserverOptions {
 
 type Settings = { -readonly [key in keyof TcpserverOptions]: TcpserverOptions[key] };
 
-const GRAMMAR = { plain: '1UXpPhHrRoOdDqQv', withArgument: 'cxBgublt', withRest: '' };
-
-/** Parses the words after the program's name; a string is what is wrong with them, without the program's name. */
-export function parseTcpserverOptions(
-  args: readonly Uint8Array[],
-  env: Environment,
-): TcpserverOptions | { readonly problem: string } {
-  const { options, words, problem } = parseShortOptions(args, GRAMMAR);
-  if (problem !== undefined) return { problem };
+/** What the parsed words mean; the last of several options counts. */
+export function readTcpserverOptions({ options, words }: ParsedOptions, env: Environment): TcpserverOptions {
   const [host, port, ...program] = words;
   const settings: Settings = { ...DEFAULTS, host, port, program };
   for (const { letter, argument } of options) apply(settings, { letter, argument, env });

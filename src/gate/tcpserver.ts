@@ -4,6 +4,7 @@
 
 import { closeSync, openSync } from 'node:fs';
 import type { AddressInfo, Server } from 'node:net';
+import { parseShortOptions } from '../core/format/short-options.ts';
 import { complain, writeBlocking } from '../host/blocking-io.ts';
 import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { createDnsClient, readDnsServers } from '../host/dns-client.ts';
@@ -14,8 +15,9 @@ import { Connections } from './connections.ts';
 import { listenFailure, passedSocket, resolveHost, resolvePort, StartFailure } from './listen.ts';
 import { openRulesFile } from './rules-file.ts';
 import { serveConnection } from './serve-connection.ts';
-import { parseTcpserverOptions, type TcpserverOptions, type Verbosity } from './tcpserver-options.ts';
+import { readTcpserverOptions, type TcpserverOptions, type Verbosity } from './tcpserver-options.ts';
 
+const GRAMMAR = { plain: '1UXpPhHrRoOdDqQv', withArgument: 'cxBgublt', withRest: '' };
 const USAGE =
   'tcpserver: usage: tcpserver [ -1UXpPhHrRoOdDqQv ] [ -c limit ] [ -x rules.cdb ] [ -B banner ] [ -g gid ] [ -u uid ] [ -b backlog ] [ -l localname ] [ -t timeout ] host port program\n';
 const EXIT_STOPPED = 0;
@@ -24,12 +26,13 @@ const EXIT_FAILED = 111;
 
 /** Serves until SIGTERM; resolves with the exit code. */
 export async function runTcpserver({ args, env, calledAs, ownBin }: ProgramCall): Promise<number> {
-  const options = parseTcpserverOptions(args, env);
-  if ('problem' in options) {
-    complain(`${calledAs}: ${options.problem}\n`);
+  const parsed = parseShortOptions(args, GRAMMAR);
+  if (parsed.problem !== undefined) {
+    complain(`${calledAs}: ${parsed.problem}\n`);
     complain(USAGE);
     return EXIT_USAGE;
   }
+  const options = readTcpserverOptions(parsed, env);
   const print = (verbosity: Verbosity, line: string | Uint8Array) => {
     if (options.verbosity >= verbosity) complain(line);
   };

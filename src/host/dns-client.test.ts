@@ -2,10 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type DnsManners, startFakeDns } from '../../test/support/fake-dns-server.ts';
 import { bytesOf, textOf } from '../core/bytes/bytes.ts';
-import { createDnsClient, findNameOfIp } from './dns-client.ts';
+import { createDnsClient, findNameOfIp, isAddressOfName } from './dns-client.ts';
 import { ManualClock } from './manual-clock.ts';
 
-const ZONE = { '7.2.0.192.in-addr.arpa PTR': ['MX.example'], 'broken.example A': 'SERVFAIL' } as const;
+const ZONE = {
+  'two.example A': ['192.0.2.1', '192.0.2.2'],
+  'two.example AAAA': ['20010db800000000000000000000ff01'],
+  '7.2.0.192.in-addr.arpa PTR': ['MX.example'],
+  'broken.example A': 'SERVFAIL',
+} as const;
 
 async function withServer(
   manners: DnsManners,
@@ -29,6 +34,19 @@ test('findNameOfIp() finds the name of an address', () =>
     assert.equal(textOf((await findNameOfIp(ask, '192.0.2.7'))!), 'mx.example');
     assert.equal(await findNameOfIp(ask, '192.0.2.8'), undefined);
     assert.equal(await findNameOfIp(ask, 'nonsense'), undefined);
+  }));
+
+test('isAddressOfName() compares with all addresses of a name', () =>
+  withServer({}, async (ask) => {
+    for (const [name, ip, want] of [
+      ['two.example', '192.0.2.2', true],
+      ['two.example', '192.0.2.3', false],
+      ['two.example', '2001:db8::ff01', true],
+      ['two.example', '2001:db8::ff02', false],
+      ['broken.example', '192.0.2.2', false],
+    ] as const) {
+      assert.equal(await isAddressOfName(ask, bytesOf(name), ip), want, `${name} ${ip}`);
+    }
   }));
 
 test('a cut answer is fetched by TCP', () =>

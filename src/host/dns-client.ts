@@ -4,7 +4,8 @@
 // Source: cr.yp.to/djbdns/dns.html.
 
 import type { Socket as UdpSocket } from 'node:dgram';
-import { bytesOf } from '../core/bytes/bytes.ts';
+import { bytesOf, equalBytes } from '../core/bytes/bytes.ts';
+import { parseIpv4, parseIpv6 } from '../core/format/ip-address.ts';
 import { type DnsType, encodeDnsQuery, parseDnsAnswer } from '../core/protocol/dns/message.ts';
 import { reverseDnsName } from '../core/protocol/dns/name.ts';
 import { listDnsServers } from '../core/protocol/dns/servers.ts';
@@ -55,6 +56,21 @@ export async function findNameOfIp(askDns: AskDns, ip: string): Promise<Uint8Arr
   if (name === undefined) return undefined;
   const answers = await askDns(name, 'PTR');
   return answers === 'failed' ? undefined : answers[0];
+}
+
+/** Whether an address is one of those of a name; not if nobody could tell. */
+export async function isAddressOfName(askDns: AskDns, name: Uint8Array, ip: string): Promise<boolean> {
+  const isIpv6 = ip.includes(':');
+  const answers = await askDns(name, isIpv6 ? 'AAAA' : 'A');
+  if (answers === 'failed') return false;
+  const wanted = isIpv6 ? bytesOfGroups(parseIpv6(bytesOf(ip))) : parseIpv4(bytesOf(ip));
+  return wanted !== undefined && answers.some((answer) => equalBytes(answer, wanted));
+}
+
+function bytesOfGroups(groups: Uint16Array | undefined): Uint8Array | undefined {
+  return (
+    groups && Uint8Array.from({ length: 16 }, (_, i) => (groups[i >> 1]! >> (i % 2 === 0 ? 8 : 0)) & 255)
+  );
 }
 
 const UDP_TIMEOUTS_MS = [1000, 3000, 11_000, 45_000];

@@ -13,7 +13,7 @@ const NAMESERVER = bytesOf('nameserver');
 export function listDnsServers(dnsCacheIp: Uint8Array | undefined, resolvConf: Uint8Array): string[] {
   const chosen = dnsCacheIp === undefined ? [] : splitQuads(dnsCacheIp);
   const servers = chosen.length > 0 ? chosen : nameServers(resolvConf);
-  return servers.length > 0 ? servers.slice(0, SERVERS_MAX) : ['127.0.0.1'];
+  return servers.length > 0 ? servers : ['127.0.0.1'];
 }
 
 function splitQuads(value: Uint8Array): string[] {
@@ -41,7 +41,7 @@ function splitQuads(value: Uint8Array): string[] {
 
 function nameServers(resolvConf: Uint8Array): string[] {
   const servers: string[] = [];
-  for (let from = 0; from < resolvConf.length; ) {
+  for (let from = 0; from < resolvConf.length && servers.length < SERVERS_MAX; ) {
     const lf = findByte(resolvConf, LF, from);
     const line = resolvConf.subarray(from, lf < 0 ? resolvConf.length : lf);
     from = lf < 0 ? resolvConf.length : lf + 1;
