@@ -36,7 +36,7 @@ const PARTS: { readonly [role in Role]: RoleParts } = {
   gateway: {
     programs: [
       ...['qmail-smtpd', 'tcpserver', 'tcprules', 'tcprulescheck', 'qmail-qmqpc', 'qmail-qmqpd'],
-      'mini-qmail',
+      ...['qmail-newmrh', 'recordio', 'mini-qmail'],
     ],
     links: LINKS,
     controls: ['me', 'qmqpservers'],

@@ -37,7 +37,7 @@ for (const { args, exit, stderr } of WRONG) {
 test('mini-qmail --help names every command, mini-qmail --version the version of the package', () => {
   const help = run('--help');
   assert.equal(help.status, 0);
-  for (const command of ['hub', 'queue', 'start', 'demo'])
+  for (const command of ['hub', 'queue', 'start', 'demo', 'install', 'uninstall'])
     assert.match(help.stdout, new RegExp(`\\b${command}\\b`));
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   const { status, stdout } = run('--version');
