@@ -213,6 +213,12 @@ for (const [outcome, want] of CHECKS) {
   });
 }
 
+test('runSmtpd() refuses a recipient for now when the check of it fails', async () => {
+  const checkRecipient = () => Promise.reject(new Error('no answer'));
+  const { exit, replies } = await serve(['MAIL FROM:<s>\r\nRCPT TO:<r>\r\nQUIT\r\n'], { checkRecipient });
+  assert.deepEqual([exit, replies[2]], [0, '451 unable to check that recipient now (#4.3.0)']);
+});
+
 test('runSmtpd() asks for no check of a recipient that it refuses itself', async () => {
   writeControl(join(home, 'control'), { rcpthosts: 'b\n', badmailfrom: '@bad\n' });
   const { replies } = await serve(

@@ -24,7 +24,7 @@ import { readServerCertificate } from '../host/server-certificate.ts';
 import type { TlsFacts } from '../host/socket-io.ts';
 import { reasonOf, SystemError } from '../host/system-error.ts';
 import { openMoreRcpthosts } from './more-rcpthosts.ts';
-import { readSmtpdControls, type SmtpdControls } from './smtpd-controls.ts';
+import { type ReadSmtpdControls, readSmtpdControls, type SmtpdControls } from './smtpd-controls.ts';
 
 /** A connection, where the server belongs, and what may be put in place of the usual. */
 export interface SmtpdOptions {
@@ -43,6 +43,8 @@ export interface SmtpdOptions {
   readonly checkRecipient?:
     | ((recipient: Uint8Array, sender: Uint8Array) => Promise<Outcome | undefined>)
     | undefined;
+  /** Reads the control files; a process with many sessions has {@link cacheSmtpdControls} for them. */
+  readonly readControls?: ReadSmtpdControls | undefined;
   /** Told what only the administrator can mend; one line without its end. */
   readonly complain?: ((text: string) => void) | undefined;
 }
@@ -50,6 +52,7 @@ export interface SmtpdOptions {
 const EXIT_DONE = 0;
 const EXIT_BROKEN = 1;
 const LAST_WORDS_MS = 1000;
+const CHECK_FAILED: Outcome = { letter: 'Z', text: 'unable to check that recipient now (#4.3.0)' };
 
 /** Why a session cannot go on although nobody broke the protocol. */
 type Stop = 'timeout' | 'lost' | 'no-controls';
@@ -63,7 +66,8 @@ type Event<Type extends SmtpServerEvent['type']> = Extract<SmtpServerEvent, { ty
 export async function runSmtpd(options: SmtpdOptions): Promise<number> {
   let controls: SmtpdControls;
   try {
-    controls = readSmtpdControls(options.home, options.env);
+    const { home, env, readControls = readSmtpdControls } = options;
+    controls = readControls(home, env);
   } catch (error) {
     if (error instanceof SystemError && error.operation === 'understand') options.complain?.(error.message);
     await options.output.write([lineOf(REPLIES.noControls)]);
@@ -202,7 +206,7 @@ class SmtpdConnection {
       return;
     }
     const recipient = suffix === undefined ? address : concatBytes([address, Buffer.from(suffix)]);
-    const outcome = await this.#options.checkRecipient?.(recipient, sender);
+    const outcome = await this.#options.checkRecipient?.(recipient, sender).catch(() => CHECK_FAILED);
     if (outcome === undefined || outcome.letter === 'K') this.#session.decide(REPLIES.ok, recipient);
     else this.#session.decide(refusalReply(outcome, 550));
   }

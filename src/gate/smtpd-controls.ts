@@ -1,6 +1,7 @@
-// What qmail-smtpd reads before it says anything: control files and the variables that override them. Read anew for each
-// session. Source: the qmail-smtpd manual page.
+// What qmail-smtpd reads before it says anything: control files and the variables that override them. What a file says
+// counts from the next session on. Source: the qmail-smtpd manual page.
 
+import { statSync } from 'node:fs';
 import type { Environment } from '../client/qmqp-submit.ts';
 import { bytesOf, textOf } from '../core/bytes/bytes.ts';
 import { parseControlNumber } from '../core/format/control-file.ts';
@@ -25,6 +26,19 @@ export interface SmtpdControls {
   readonly extensions: SmtpExtensions;
 }
 
+/** Gives the settings of a session; see {@link readSmtpdControls}. */
+export type ReadSmtpdControls = (home: string, env: Environment) => SmtpdControls;
+
+/** What is in the files, whatever the environment says. */
+interface ControlFiles extends Omit<SmtpdControls, 'sizeMax' | 'extensions'> {
+  readonly databytes: number;
+  readonly extensionItems: readonly Uint8Array[];
+}
+
+const NAMES = [
+  ...['me', 'smtpgreeting', 'localiphost', 'timeoutsmtpd', 'rcpthosts', 'badmailfrom', 'databytes'],
+  'smtpextensions',
+];
 const TIMEOUT_SECONDS = 1200;
 /** As a number of 32 bits with a sign, these are negative. */
 const NEGATIVE_FROM = 2 ** 31;
@@ -32,8 +46,43 @@ const DATABYTES_HIGHEST = 2 ** 32 - 1;
 
 /** Reads them. @throws SystemError if a file cannot be read, lacks, or says what nobody understands */
 export function readSmtpdControls(home: string, env: Environment): SmtpdControls {
+  assertEnterable(home);
+  return applyEnvironment(readFiles(home), home, env);
+}
+
+/**
+ * The same for a process with many sessions: files are read again only when one has changed, so that sessions share what
+ * they hold. Each session looks whether they have.
+ */
+export function cacheSmtpdControls(): ReadSmtpdControls {
+  const known = new Map<string, { readonly version: string; readonly files: ControlFiles }>();
+  return (home, env) => {
+    assertEnterable(home);
+    // Before the files are read: a change in between is seen the next time.
+    const version = versionOf(home);
+    let entry = known.get(home);
+    if (entry?.version !== version) {
+      entry = { version, files: readFiles(home) };
+      known.set(home, entry);
+    }
+    return applyEnvironment(entry.files, home, env);
+  };
+}
+
+function assertEnterable(home: string): void {
   if (!canEnter(home))
     throw new SystemError('enter', home, new Error('it is no folder that can be searched'));
+}
+
+/** What tells the state of all files from another one. */
+function versionOf(home: string): string {
+  return NAMES.map((name) => {
+    const status = statSync(`${home}/control/${name}`, { throwIfNoEntry: false });
+    return status && [status.dev, status.ino, status.mtimeMs, status.ctimeMs, status.size].join();
+  }).join(' ');
+}
+
+function readFiles(home: string): ControlFiles {
   const me = readControlLine(home, 'me');
   const greeting = readControlLine(home, 'smtpgreeting') ?? me;
   if (greeting === undefined)
@@ -47,11 +96,11 @@ export function readSmtpdControls(home: string, env: Environment): SmtpdControls
   return {
     greeting: textOf(greeting),
     timeoutMs: timeoutSeconds(readControlNumber(home, 'timeoutsmtpd', TIMEOUT_SECONDS)) * 1000,
-    sizeMax: readDatabytes(home, env['DATABYTES']),
+    databytes: readControlNumber(home, 'databytes', 0),
     rcpthosts: rcpthosts && parseDomainSet(rcpthosts),
     badmailfrom: badmailfrom && parseDomainSet(badmailfrom),
     localiphost: readControlLine(home, 'localiphost') ?? me,
-    extensions: readExtensions(home, env['SMTPEXTENSIONS']),
+    extensionItems: readControlList(home, 'smtpextensions') ?? [],
   };
 }
 
@@ -59,22 +108,21 @@ function timeoutSeconds(number: number): number {
   return number === 0 || number >= NEGATIVE_FROM ? 1 : number;
 }
 
-function readDatabytes(home: string, variable: string | undefined): number {
-  const file = readControlNumber(home, 'databytes', 0);
-  const databytes = variable === undefined ? file : (parseControlNumber(Buffer.from(variable)) ?? 0);
-  return Math.min(databytes, DATABYTES_HIGHEST - 1);
+function applyEnvironment(files: ControlFiles, home: string, env: Environment): SmtpdControls {
+  const variable = env['DATABYTES'];
+  const databytes =
+    variable === undefined ? files.databytes : (parseControlNumber(Buffer.from(variable)) ?? 0);
+  return {
+    ...files,
+    sizeMax: Math.min(databytes, DATABYTES_HIGHEST - 1),
+    extensions: extensionsOf(files, home, env['SMTPEXTENSIONS']),
+  };
 }
 
 /** From the variable, with blanks between, if that is set; else from the file. */
-function readExtensions(home: string, variable: string | undefined): SmtpExtensions {
-  const items =
-    variable === undefined
-      ? (readControlList(home, 'smtpextensions') ?? [])
-      : variable
-          .split(' ')
-          .filter((item) => item !== '')
-          .map(bytesOf);
-  const parsed = parseSmtpExtensions(items);
+function extensionsOf(files: ControlFiles, home: string, variable: string | undefined): SmtpExtensions {
+  const words = variable?.split(' ').filter((item) => item !== '');
+  const parsed = parseSmtpExtensions(words === undefined ? files.extensionItems : words.map(bytesOf));
   if ('extensions' in parsed) return parsed.extensions;
   const place = variable === undefined ? `${home}/control/smtpextensions` : 'SMTPEXTENSIONS';
   throw new SystemError(

@@ -1,36 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { feedEveryWay } from '../../../../test/support/feed-every-way.ts';
-import { bytesOf, textOf } from '../../bytes/bytes.ts';
-import { type BareCrTreatment, DataDecoder, type DataState } from './data-decoder.ts';
-
-interface Decoded {
-  readonly state: DataState;
-  readonly text: string;
-  /** What follows the end. */
-  readonly rest: string;
-  readonly flags: string;
-}
-
-function decode(pieces: readonly Uint8Array[], sizeMax = 0, bareCr: BareCrTreatment = 'keep'): Decoded {
-  const decoder = new DataDecoder({ sizeMax, bareCr });
-  let state: DataState = 'more';
-  let text = '';
-  let rest = '';
-  for (const piece of pieces) {
-    let at = 0;
-    while (state === 'more' && at < piece.length) {
-      const step = decoder.decode(piece, at);
-      state = step.state;
-      at = step.next;
-      text += textOf(decoder.output);
-    }
-    rest += textOf(piece.subarray(at));
-  }
-  const flags = [decoder.isTooLarge && 'large', decoder.hasTooManyHops && 'hops', decoder.hasBareCr && 'cr'];
-  return { state, text, rest, flags: flags.filter((flag) => flag !== false).join() };
-}
+import { type Decoded, decode } from '../../../../test/support/smtp-data.ts';
+import { bytesOf } from '../../bytes/bytes.ts';
+import type { BareCrTreatment } from './data-decoder.ts';
 
 const everyWay = (text: string, sizeMax = 0, bareCr: BareCrTreatment = 'keep'): Decoded =>
   feedEveryWay(bytesOf(text), (pieces) => decode(pieces, sizeMax, bareCr));
@@ -82,17 +55,15 @@ test('DataDecoder turns bare CRs to spaces, or only tells, as it is asked', () =
   assert.deepEqual(everyWay('a\r\n.\r\n', 0, 'reject').flags, '');
 });
 
-test('DataDecoder takes as many bytes as are allowed, counted after decoding, and gives none of a larger message after that', () => {
+test('DataDecoder takes as many bytes as are allowed, counted after decoding, and gives no more of a larger message', () => {
   assert.deepEqual(everyWay('..345678\r\n.\r\n', 8), {
     state: 'end',
     text: '.345678\n',
     rest: '',
     flags: '',
   });
-  assert.equal(decode([bytesOf('12345678\r\n.\r\nx')], 8).flags, 'large');
-  assert.equal(decode([bytesOf('12345678\r\n.\r\nx')], 8).rest, 'x');
-  const pieces = Array.from(bytesOf('12345678\r\nmore\r\n.\r\n'), (byte) => Uint8Array.of(byte));
-  assert.deepEqual(decode(pieces, 8), { state: 'end', text: '12345678', rest: '', flags: 'large' });
+  const large = { state: 'end', text: '12345678', rest: 'x', flags: 'large' };
+  assert.deepEqual(everyWay('12345678\r\nmore\r\n.\r\nx', 8), large);
 });
 
 const lines = (count: number, line: string) => `${line}\r\n`.repeat(count);
@@ -114,37 +85,3 @@ for (const [name, message, want] of [
     assert.equal(flags, want);
   });
 }
-
-/** The same by looking at the text as a whole. */
-function reference(sent: string): Decoded {
-  const stray = /(?<!\r)\n/.exec(sent)?.index ?? Number.POSITIVE_INFINITY;
-  const end = /(?<=^|\r\n)\.\r\n/.exec(sent)?.index ?? Number.POSITIVE_INFINITY;
-  const unstuffed = (text: string): string =>
-    text
-      .split('\r\n')
-      .map((line) => (/^\.[^\r]/.test(line) ? line.slice(1) : line))
-      .join('\n');
-  if (stray < end)
-    return { state: 'stray-lf', text: settled(sent.slice(0, stray)), rest: sent.slice(stray + 1), flags: '' };
-  if (end < stray)
-    return { state: 'end', text: unstuffed(sent.slice(0, end)), rest: sent.slice(end + 3), flags: '' };
-  return { state: 'more', text: settled(sent), rest: '', flags: '' };
-
-  /** Without what the next byte decides. */
-  function settled(text: string): string {
-    return unstuffed(text.replace(/(?:(?<=^|\r\n)\.\r?|\r)$/, ''));
-  }
-}
-
-test('DataDecoder does as the reference on random streams of the bytes that matter', () => {
-  const streams = fc.array(fc.constantFrom('\r', '\n', '.', 'a', '\0', '\r\n', '\r\n.'), { maxLength: 24 });
-  fc.assert(
-    fc.property(streams, fc.array(fc.nat(40), { maxLength: 3 }), (parts, cuts) => {
-      const sent = parts.join('');
-      const places = [...cuts.filter((cut) => cut < sent.length).sort((a, b) => a - b), sent.length];
-      const pieces = places.map((place, i) => bytesOf(sent.slice(places[i - 1] ?? 0, place)));
-      assert.deepEqual(decode(pieces), reference(sent));
-    }),
-    { numRuns: 20_000 },
-  );
-});

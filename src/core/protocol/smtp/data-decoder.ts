@@ -60,9 +60,10 @@ export class DataDecoder {
     this.#bareCr = options.bareCr;
   }
 
-  /** What the last call decoded, nothing once the message is too large; a view that holds until the next call. */
+  /** What the last call decoded, of a message that is too large no more than is allowed; a view that holds until the next call. */
   get output(): Uint8Array {
-    return this.isTooLarge ? NOTHING : this.#output.subarray(0, this.#length);
+    const excess = this.#sizeMax > 0 ? Math.max(this.#size - this.#sizeMax, 0) : 0;
+    return this.#output.subarray(0, Math.max(this.#length - excess, 0));
   }
 
   get isTooLarge(): boolean {

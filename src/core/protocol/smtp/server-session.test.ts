@@ -1,92 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { feedEveryWay } from '../../../../test/support/feed-every-way.ts';
-import { bytesOf, concatBytes, textOf } from '../../bytes/bytes.ts';
-import type { SmtpReply } from './replies.ts';
-import { DEFAULT_EXTENSIONS, type SmtpExtensions } from './server-extensions.ts';
-import { type SmtpServerEvent, SmtpServerSession, type SmtpServerSettings } from './server-session.ts';
-
-interface Heard {
-  /** Replies without the greeting. */
-  readonly replies: string[];
-  readonly messages: { readonly text: string; readonly envelope: string; readonly isRefused: boolean }[];
-  /** The last event, with where it happened; or what the session waits for. */
-  readonly end: string;
-}
-
-interface Answers {
-  readonly toRecipient?: SmtpReply;
-  readonly toMessage?: SmtpReply;
-  readonly toEnd?: SmtpReply;
-}
-
-const OK: SmtpReply = { code: 250, text: 'ok' };
-
-/** Extensions, and settings besides, over those of a plain server. */
-function settingsOf(
-  extensions: Partial<SmtpExtensions>,
-  more: Partial<SmtpServerSettings> = {},
-): SmtpServerSettings {
-  const plain = { greeting: 'mx.example', sizeMax: 0, offersTls: false };
-  return { ...plain, ...more, extensions: { ...DEFAULT_EXTENSIONS, ...extensions } };
-}
-
-/** Lets a client say these pieces and close, and answers what the session asks. */
-function converse(
-  pieces: readonly Uint8Array[],
-  settings = settingsOf({}),
-  { toRecipient = OK, toMessage = { code: 354, text: 'go ahead' }, toEnd = OK }: Answers = {},
-): Heard {
-  const session = new SmtpServerSession(settings);
-  const waiting = pieces.slice();
-  const output: Uint8Array[] = [];
-  const messages: Heard['messages'][number][] = [];
-  let text = '';
-
-  function answer(event: Exclude<SmtpServerEvent, { type: 'violation' }>): void {
-    switch (event.type) {
-      case 'recipient':
-        session.decide(toRecipient, event.address);
-        break;
-      case 'message-start':
-        text = `${event.protocol} ${event.helo}|`;
-        session.decide(toMessage);
-        break;
-      case 'data':
-        text += textOf(event.bytes);
-        break;
-      case 'message-end':
-        messages.push({ text, envelope: textOf(event.envelope), isRefused: event.isRefused });
-        session.decide(toEnd);
-        break;
-      case 'start-tls':
-        session.decide({ code: 220, text: 'ready' });
-        session.secured();
-        break;
-    }
-  }
-
-  for (;;) {
-    const event = session.next();
-    if (event === 'need-output' || event === 'need-input') output.push(...session.takeOutput());
-    if (event === 'need-input') {
-      const piece = waiting.shift();
-      if (piece === undefined) session.receiveEnd();
-      else session.receive(piece);
-    }
-    if (event === 'closed' || (typeof event === 'object' && event.type === 'violation')) {
-      output.push(...session.takeOutput());
-      const replies = textOf(concatBytes(output)).split('\r\n');
-      assert.equal(replies.shift(), '220 mx.example ESMTP');
-      assert.equal(replies.pop(), '');
-      assert.equal(session.next(), 'closed');
-      const end = event === 'closed' ? 'closed' : `${event.code} while ${event.where}`;
-      return { replies, messages, end };
-    }
-    if (typeof event === 'object') answer(event);
-  }
-}
+import { converse, OK, settingsOf } from '../../../../test/support/smtp-conversation.ts';
+import { bytesOf, textOf } from '../../bytes/bytes.ts';
+import { SmtpServerSession } from './server-session.ts';
 
 const START = 'MAIL FROM:<s@a>\r\nRCPT TO:<r@b>\r\nDATA\r\n';
 const LATE = 'early-end while waiting for a command';
@@ -133,20 +50,6 @@ for (const ending of ENDINGS) {
     if (!isStray) assert.match(messages[0]!.text, /first.*MAIL FROM:<evil@a>\n.*smuggled\n$/s);
   });
 }
-
-test('SmtpServerSession makes the same of random streams however they are cut', () => {
-  const words = [
-    ...['\r\n', '\n', '.', '\r', '\0', 'a', '\r\n.\r\n', 'EHLO x\r\n', 'RSET\r\n', 'QUIT\r\n', START],
-    ...['MAIL FROM:<s>\r\n', 'RCPT TO:<r>\r\n', 'DATA\r\n', 'STARTTLS\r\n', '<', '>', '"', 'NOOP\r\n'],
-  ];
-  fc.assert(
-    fc.property(fc.array(fc.constantFrom(...words), { maxLength: 20 }), (parts) => {
-      const bytes = bytesOf(parts.join(''));
-      feedEveryWay(bytes, (pieces) => converse(pieces), { cutsMax: 8 });
-    }),
-    { numRuns: 400 },
-  );
-});
 
 for (const [name, client, settings, answers, want] of [
   [
