@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errorText } from '../host/error-text.ts';
+import { flushFolderOf } from '../host/flush-folder.ts';
 import { errorCode, SystemError } from '../host/system-error.ts';
 
 /** What is at a path; a link is not followed. Hashes are SHA-256 in hexadecimal. */
@@ -38,6 +39,8 @@ export interface Disk {
   /** Removes a file or link; one that does not exist is fine. */
   remove(path: string): void;
   removeFolder(path: string): void;
+  /** Puts the entries of the folder that a path is in on stable storage. */
+  flushFolderOf(path: string): void;
 }
 
 /** Folders and programs; the umask does not count. */
@@ -203,6 +206,10 @@ export class RootedDisk implements Disk {
 
   removeFolder(path: string): void {
     this.#at('remove folder', path, (real) => fs.rmdirSync(real));
+  }
+
+  flushFolderOf(path: string): void {
+    this.#at('flush the folder of', path, (real) => flushFolderOf(Buffer.from(real)));
   }
 }
 

@@ -314,7 +314,15 @@ const CHANGES = ['makeFolder', 'writeFile', 'makeLink', 'keep', 'rename', 'remov
 function dyingDisk(whole: RootedDisk, last: number): { disk: Disk; isDead(): boolean } {
   let changes = 0;
   const dying = Object.create(whole) as Disk;
-  for (const name of ['look', 'isFolder', 'list', 'read', 'freeBytes', ...CHANGES] as const) {
+  for (const name of [
+    'look',
+    'isFolder',
+    'list',
+    'read',
+    'freeBytes',
+    'flushFolderOf',
+    ...CHANGES,
+  ] as const) {
     const isChanging = CHANGES.some((one) => one === name);
     const value = (...words: unknown[]) => {
       if (isChanging && changes++ >= last) {

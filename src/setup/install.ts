@@ -20,7 +20,11 @@ export function carryOut(plan: InstallPlan, disk: Disk, prefix: string): void {
   const isAbove = ({ path }: Step) => path === library || library.startsWith(`${path}/`);
   for (const step of steps.filter(isAbove)) perform(step, disk);
   disk.writeFile(manifestPath(prefix), formatManifest(plan.during), MODE_FILE);
+  disk.flushFolderOf(manifestPath(prefix));
   for (const step of steps) if (!isAbove(step)) perform(step, disk);
+  // The last record must not be there before what it says.
+  const inFolders = new Map(steps.map(({ path }) => [dirname(path), path]));
+  for (const path of inFolders.values()) disk.flushFolderOf(path);
   disk.writeFile(manifestPath(prefix), record, MODE_FILE);
 }
 

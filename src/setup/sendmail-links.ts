@@ -17,14 +17,20 @@ export function sendmailLinksToMake(disk: Disk): string[] {
   });
 }
 
+const QUERY_MAX_MS = 10_000;
+
 /** Whose file it is according to dpkg, and what to do about that; undefined if it is no package's or there is no dpkg. */
 export function packageAdvice(path: string): string | undefined {
-  const { status, stdout } = spawnSync('dpkg-query', ['-S', path], { encoding: 'utf8', timeout: 10_000 });
+  const { status, stdout } = spawnSync('dpkg-query', ['-S', path], {
+    encoding: 'utf8',
+    timeout: QUERY_MAX_MS,
+    env: { ...process.env, LC_ALL: 'C' },
+  });
   if (status !== 0) return undefined;
   // PACKAGE[, PACKAGE]: PATH, and a line of another form where the file is diverted.
   const owner = stdout
     .split('\n')
-    .find((line) => line.endsWith(`: ${path}`) && !line.startsWith('diversion '));
+    .find((line) => line.endsWith(`: ${path}`) && !/^(?:local )?diversion /.test(line));
   if (owner === undefined) return undefined;
   const name = owner.slice(0, -(path.length + 2));
   return `it belongs to the package ${name}, whose next upgrade would put it back: remove that package, or run dpkg-divert --local --rename --add ${path}`;
