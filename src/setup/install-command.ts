@@ -90,6 +90,8 @@ export function runUninstall(options: UninstallOptions): number {
 
 /** Runs a command; failures become one line and an exit code. */
 function guarded(command: string, remedy: string, run: () => void): number {
+  // Who reads no further than the first lines must not turn the end into a failure.
+  process.stdout.on('error', () => {});
   try {
     run();
     return 0;

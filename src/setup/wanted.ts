@@ -62,7 +62,7 @@ export function wantedParts(layout: Layout, built: BuiltPrograms): Wanted[] {
 function libraryFiles({ prefix, parts, interpreter, withCaches }: Layout, built: BuiltPrograms): Wanted[] {
   const library = libraryOf(prefix);
   const wanted: Wanted[] = [];
-  if (interpreter.copyOf !== undefined) {
+  if (interpreter.copyOf !== undefined && parts.programs.length > 0) {
     const content = { copyOf: interpreter.copyOf };
     wanted.push({ kind: 'file', path: interpreter.path, content, mode: MODE_PROGRAM });
   }

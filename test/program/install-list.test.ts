@@ -134,6 +134,16 @@ describe('mini-qmail install --role list', () => {
     assert.equal(run([], join(listPrefix, 'bin/qmail-queue')).stdout, 'qmail-qmqpc\n');
     assert.equal(readFileSync(join(prefix, 'control/qmqpservers'), 'utf8'), '192.0.2.1\n');
     assert.equal(installed(prefix).split('\n').at(-2), 'nothing to do');
+    const again = [
+      'install',
+      '--role',
+      'list',
+      '--prefix',
+      makeQmail(['qmail-qmqpc']),
+      '--list-prefix',
+      fresh(),
+    ];
+    assert.doesNotMatch(run([...again, '--server', '192.0.2.1']).stdout, /\/lib\/mini-qmail\/node/);
   });
 
   it('never puts itself in place of another queue program', () => {
