@@ -8,6 +8,7 @@ import type { Clock } from '../host/clock.ts';
 import { findHome } from '../host/invocation.ts';
 import type { SocketInputOutput } from '../host/socket-io.ts';
 import { runSmtpd } from './run-smtpd.ts';
+import { cacheSmtpdControls } from './smtpd-controls.ts';
 
 /** A connection, and what the program would be given. */
 export interface OwnSessionOptions {
@@ -21,6 +22,9 @@ export interface OwnSessionOptions {
 /** Serves one connection and resolves with the program's exit code; it does not close the connection. */
 export type OwnSession = (options: OwnSessionOptions) => Promise<number>;
 
+/** Control files are read again only when they have changed. */
+const READ_SMTPD_CONTROLS = cacheSmtpdControls();
+
 const SESSIONS: { readonly [program: string]: OwnSession } = {
   'qmail-qmqpd': ({ io, env, ownBin, clock }) =>
     runQmqpd({ ...io, env, ownBin, clock, home: findHome(ownBin, env['QMAILHOME']) }),
@@ -31,6 +35,7 @@ const SESSIONS: { readonly [program: string]: OwnSession } = {
       ownBin,
       clock,
       home: findHome(ownBin, env['QMAILHOME']),
+      readControls: READ_SMTPD_CONTROLS,
       complain: (text) => complain(`qmail-smtpd: ${text}\n`),
     }),
 };

@@ -2,72 +2,31 @@
 // exactly once and unchanged, and clients that mean harm cost no memory.
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { parseQueueEnvelope } from '../../src/core/format/queue-envelope.ts';
-import { ROOT } from '../support/client-vectors.ts';
+import { connect as connectTls } from 'node:tls';
+import { makeCertificate } from '../support/certificate.ts';
 import { findPeer, missingPeers } from '../support/peers.ts';
+import { type RecordingTcpserver, startRecordingTcpserver } from '../support/recording-tcpserver.ts';
 
-let folder: string;
-let server: ChildProcess;
-let port: number;
+let server: RecordingTcpserver;
 
 beforeEach(async () => {
-  if (findPeer('tcpserver') === undefined) return;
-  folder = mkdtempSync(join(tmpdir(), 'tcpserver-smtpd-'));
-  mkdirSync(join(folder, 'control'));
-  writeFileSync(join(folder, 'control/me'), 'smtp.example\n');
-  const recorder = `#!/bin/sh\nR='${folder}'\ncat >"$R/message.$$"; cat <&1 >"$R/envelope.$$"\n`;
-  writeFileSync(join(folder, 'recorder'), recorder, { mode: 0o755 });
-  // The child's process id, to look at what it uses.
-  const child = join(folder, 'child');
-  writeFileSync(child, `#!/bin/sh\necho $$ >'${folder}/child.pid'\nexec '${ROOT}/bin/qmail-smtpd'\n`, {
-    mode: 0o755,
-  });
-  server = spawn(
-    findPeer('tcpserver') ?? '',
-    ['-1', '-H', '-R', '-l', 'smtp.example', '127.0.0.1', '0', child],
-    {
-      env: { PATH: '/usr/bin:/bin', QMAILHOME: folder, QMAILQUEUE: join(folder, 'recorder') },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  port = await new Promise((resolve) => server.stdout?.once('data', (line) => resolve(Number(line))));
+  if (findPeer('tcpserver') !== undefined) server = await startRecordingTcpserver('qmail-smtpd');
 });
 afterEach(async () => {
-  if (findPeer('tcpserver') === undefined) return;
-  const ended = new Promise((resolve) => server.on('exit', resolve));
-  server.kill();
-  await ended;
-  rmSync(folder, { recursive: true });
+  if (findPeer('tcpserver') !== undefined) await server.stop();
 });
 
 const skip = missingPeers('tcpserver');
 
-/** What the recorder was given: all messages without their first field, and all envelopes. */
-function queued(): { message: string; envelope: string[] | undefined }[] {
-  const pids = readdirSync(folder).filter((name) => name.startsWith('message.'));
-  return pids.map((name) => {
-    const text = readFileSync(join(folder, name), 'latin1');
-    const field = /^Received: from unknown .*\n {2}by smtp\.example with SMTP; .* -0000\n/;
-    assert.match(text, field);
-    const envelope = parseQueueEnvelope(readFileSync(join(folder, name.replace('message', 'envelope'))));
-    return {
-      message: text.replace(field, ''),
-      envelope:
-        envelope && [envelope.sender, ...envelope.recipients].map((a) => Buffer.from(a).toString('latin1')),
-    };
-  });
-}
-
 /** A client's side of a connection, and all that it hears until the end. */
 function open(): { client: Socket; heard: Promise<string> } {
-  const client = connect(port, '127.0.0.1');
+  const client = connect(server.port, '127.0.0.1');
   const parts: Buffer[] = [];
   client.on('data', (bytes) => parts.push(bytes as Buffer));
   client.on('error', () => {});
@@ -87,7 +46,7 @@ test("qmail-smtpd under tcpserver takes 60 messages of Postfix's smtp-source, ea
   skip: missingPeers('tcpserver', 'smtp-source'),
 }, async () => {
   const options = ['-m', '60', '-s', '4', '-l', '2000', '-r', '2', '-f', 's@x.example', '-t', 'r@y.example'];
-  const source = spawn(findPeer('smtp-source') ?? '', [...options, `inet:127.0.0.1:${port}`], {
+  const source = spawn(findPeer('smtp-source') ?? '', [...options, `inet:127.0.0.1:${server.port}`], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let complaints = '';
@@ -96,7 +55,7 @@ test("qmail-smtpd under tcpserver takes 60 messages of Postfix's smtp-source, ea
   });
   const exit = await new Promise((resolve) => source.on('close', resolve));
   assert.deepEqual([exit, complaints], [0, '']);
-  const messages = queued();
+  const messages = server.queued('SMTP');
   assert.equal(messages.length, 60);
   for (const { message, envelope } of messages) {
     assert.ok(message.includes('\n\n'), message.slice(0, 200));
@@ -115,17 +74,46 @@ test('qmail-smtpd under tcpserver takes a megabyte of every byte unchanged from 
   await write(client, 'MAIL FROM:<s@x>\r\nRCPT TO:<r@y>\r\nDATA\r\n');
   await write(client, `${text.replaceAll('\n', '\r\n').replace(/^\./gm, '..')}.\r\nQUIT\r\n`);
   client.end();
-  assert.match(await heard, /354 go ahead\r\n250 ok \d+ qp \d+\r\n221 smtp\.example\r\n$/);
-  const [only, ...more] = queued();
+  assert.match(await heard, /354 go ahead\r\n250 ok \d+ qp \d+\r\n221 server\.example\r\n$/);
+  const [only, ...more] = server.queued('SMTP');
   assert.equal(more.length, 0);
   assert.deepEqual(only?.envelope, ['s@x', 'r@y']);
   assert.ok(only.message === text);
 });
 
+test('qmail-smtpd under tcpserver takes a message by TLS on the socket that it was given', {
+  skip: missingPeers('tcpserver', 'openssl'),
+}, async () => {
+  const certificate = makeCertificate('server.example');
+  try {
+    copyFileSync(certificate.path, join(server.home, 'control/servercert.pem'));
+    const client = connect(server.port, '127.0.0.1');
+    await once(client, 'data');
+    await write(client, 'STARTTLS\r\n');
+    assert.equal(String((await once(client, 'data'))[0]), '220 ready for TLS\r\n');
+    const secure = connectTls({ socket: client, ca: certificate.cert, servername: 'server.example' });
+    await once(secure, 'secureConnect');
+    secure.write(
+      `EHLO me\r\nMAIL FROM:<s@x>\r\nRCPT TO:<r@y>\r\nDATA\r\n${'x'.repeat(500_000)}\r\n.\r\nQUIT\r\n`,
+    );
+    let said = '';
+    for await (const text of secure) said += text;
+    assert.match(
+      said,
+      /^250-server\.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n(?:.*\r\n)*221 server\.example\r\n$/,
+    );
+    assert.deepEqual(
+      server.queued('ESMTPS').map(({ message, envelope }) => [message.length, envelope]),
+      [[500_001, ['s@x', 'r@y']]],
+    );
+  } finally {
+    certificate.remove();
+  }
+});
+
 /** Resident kilobytes of the session's process. */
 function residentKb(): number {
-  const pid = readFileSync(join(folder, 'child.pid'), 'latin1').trim();
-  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  const status = readFileSync(`/proc/${server.childPid()}/status`, 'latin1');
   return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
 }
 
@@ -160,7 +148,7 @@ for (const [name, start, piece, end, reply] of [
 test('qmail-smtpd lets a client wait that sends and never reads, and ends when it goes', {
   skip,
 }, async () => {
-  const client = connect(port, '127.0.0.1');
+  const client = connect(server.port, '127.0.0.1');
   client.on('error', () => {});
   await once(client, 'data');
   client.pause();
@@ -178,9 +166,9 @@ test('qmail-smtpd lets a client wait that sends and never reads, and ends when i
   }
   assert.equal(isTaken, false);
   assert.ok(residentKb() < 150_000, `${residentKb()} kB`);
-  const pid = readFileSync(join(folder, 'child.pid'), 'latin1').trim();
+  const pid = server.childPid();
   client.destroy();
-  while (isRunning(Number(pid))) await new Promise(setImmediate);
+  while (isRunning(pid)) await new Promise(setImmediate);
 });
 
 function isRunning(pid: number): boolean {
