@@ -10,8 +10,8 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { HubProcess, makeHome, readMailbox, removeHome } from '../support/hub-process.ts';
-import { installClient } from '../support/installed-client.ts';
 import { findPeer, missingPeers } from '../support/peers.ts';
+import { fresh, installed } from '../support/run-install.ts';
 
 const USER = userInfo().username;
 const DOMAIN = 'corp.example';
@@ -187,16 +187,14 @@ describe('a null client made by mini-qmail install', () => {
   before(async () => {
     home = makeHome({ locals: `${DOMAIN}\n`, concurrencyremote: '0\n' });
     hub = await HubProcess.start(home);
-    prefix = await installClient({
-      server: `qmqp://127.0.0.1:${hub.port}`,
-      me: DOMAIN,
-      idhost: 'this.host.example',
-    });
+    prefix = fresh();
+    const server = `qmqp://127.0.0.1:${hub.port}`;
+    const names = ['--me', DOMAIN, '--idhost', 'this.host.example'];
+    installed(prefix, '--role', 'client', '--server', server, ...names);
   });
   after(async () => {
     await hub.end('SIGKILL');
     removeHome(home);
-    rmSync(prefix, { recursive: true, force: true });
   });
 
   for (const mailer of MAILERS) {
