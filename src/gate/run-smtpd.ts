@@ -235,7 +235,8 @@ class SmtpdConnection {
     if (queue === undefined) throw new Error('Cannot queue a message: its start was never seen');
     if (isRefused) {
       await queue.abort();
-      return REPLIES.tooLarge;
+      // The session says why.
+      return REPLIES.noQueue;
     }
     const result = await queue.finish(envelope).catch(() => undefined);
     if (result === undefined) return REPLIES.noQueue;

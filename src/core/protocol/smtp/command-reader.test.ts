@@ -9,7 +9,7 @@ function read(pieces: readonly Uint8Array[], reader = new CommandReader()): stri
   for (const piece of pieces) {
     for (let at = 0; at < piece.length; ) {
       at = reader.take(piece, at);
-      const command = reader.command;
+      const command = reader.takeCommand();
       if (command === undefined) continue;
       const marks = [
         command.isTruncated ? 'truncated' : '',

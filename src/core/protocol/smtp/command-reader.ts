@@ -25,7 +25,7 @@ const CR = 13;
 const SPACE = 32;
 const VERB_LENGTH_MAX = 16;
 
-/** Call {@link CommandReader.take} with what came; when a line is complete, {@link CommandReader.command} has it. */
+/** Call {@link CommandReader.take} with what came; when a line is complete, {@link CommandReader.takeCommand} has it. */
 export class CommandReader {
   readonly #lengthMax: number;
   /** The beginning of a line that came in pieces. */
@@ -37,9 +37,12 @@ export class CommandReader {
     this.#lengthMax = lengthMax;
   }
 
-  /** The command that the last {@link CommandReader.take} completed, or undefined. */
-  get command(): SmtpCommand | undefined {
-    return this.#command;
+  /** The command that the last {@link CommandReader.take} completed, once; else undefined. */
+  takeCommand(): SmtpCommand | undefined {
+    const command = this.#command;
+    // It would keep the bytes that it came in from being freed.
+    this.#command = undefined;
+    return command;
   }
 
   /** Takes bytes from an index on, up to the end of a line; returns the index of the first byte not taken. */

@@ -216,7 +216,7 @@ export class SmtpServerSession {
       return this.#violate('too-many-errors', REPLIES.tooManyErrors);
     if (this.#at === this.#bytes.length) return this.#starve();
     this.#at = this.#reader.take(this.#bytes, this.#at);
-    const command = this.#reader.command;
+    const command = this.#reader.takeCommand();
     if (command === undefined) return undefined;
     return this.#settings.extensions.strict ? this.#obeyStrictly(command) : this.#obey(command);
   }
@@ -385,6 +385,9 @@ export class SmtpServerSession {
   }
 
   #starve(): SmtpServerEvent | 'need-input' {
+    // A client that says nothing for long costs nothing.
+    this.#bytes = NOTHING;
+    this.#at = 0;
     return this.#isEnded ? this.#violate('early-end') : 'need-input';
   }
 
