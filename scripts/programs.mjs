@@ -29,6 +29,7 @@ export const PROGRAMS = [
   'tcprulescheck',
   'tcpserver',
   'recordio',
+  'rblsmtpd',
 ];
 
 /** Long-running or interactive programs: ES modules, may use packages. */

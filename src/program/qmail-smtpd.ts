@@ -1,6 +1,6 @@
 // qmail-smtpd: receives mail by SMTP on descriptors 0 and 1. See the manual page.
 
-import { runSmtpd } from '../gate/run-smtpd.ts';
+import { runScreenedSmtpd } from '../gate/screened-smtpd.ts';
 import { complain } from '../host/blocking-io.ts';
 import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { openStandardInputOutput, openStandardSocket } from '../host/descriptor-io.ts';
@@ -9,7 +9,7 @@ import { openSocketInputOutput } from '../host/socket-io.ts';
 
 const { home, ownBin } = readInvocation();
 const socket = openStandardSocket();
-void runSmtpd({
+void runScreenedSmtpd({
   ...(socket === undefined ? openStandardInputOutput() : openSocketInputOutput(socket)),
   env: process.env,
   home,
