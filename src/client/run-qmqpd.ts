@@ -16,7 +16,7 @@ import type { Clock } from '../host/clock.ts';
 import type { ByteInput, ByteOutput } from '../host/descriptor-io.ts';
 import { canEnter } from '../host/invocation.ts';
 import { readConnectionTrace } from './connection-trace.ts';
-import { openQueueProgram } from './open-queue-program.ts';
+import { openQueueProgram, type QueueProgramOptions } from './open-queue-program.ts';
 import type { Environment } from './qmqp-submit.ts';
 import type { QueueProgram } from './queue-program.ts';
 
@@ -29,6 +29,8 @@ export interface QmqpdOptions {
   readonly home: string;
   readonly ownBin: string;
   readonly clock: Clock;
+  /** Opens the queue for one message, in place of {@link openQueueProgram}. */
+  readonly openQueue?: ((options: QueueProgramOptions) => QueueProgram) | undefined;
 }
 
 const EXIT_DONE = 0;
@@ -115,7 +117,7 @@ class Request {
   #take(event: QmqpServerEvent): Promise<void> | undefined {
     switch (event.type) {
       case 'message-start':
-        this.#queue = openQueueProgram({ ...this.#options, customText: true });
+        this.#queue = (this.#options.openQueue ?? openQueueProgram)({ ...this.#options, customText: true });
         return this.#queue.write(receivedByQmqp(readConnectionTrace(this.#options.env, this.#options.clock)));
       case 'data':
         return this.#queue?.write(event.bytes);

@@ -1,13 +1,14 @@
 // Programs of ours that tcpserver runs in its own process instead of starting them for each connection: same environment,
-// same result, no start. Nothing here may end the process or read the process's environment.
+// same result, no start. Nothing here may end the process or read the process's environment. What the sessions have in
+// common is made once for a server: the way to the hub, and what control files say.
 
 import type { Environment } from '../client/qmqp-submit.ts';
 import { runQmqpd } from '../client/run-qmqpd.ts';
-import { complain } from '../host/blocking-io.ts';
 import type { Clock } from '../host/clock.ts';
 import { findHome } from '../host/invocation.ts';
 import type { SocketInputOutput } from '../host/socket-io.ts';
-import { runSmtpd } from './run-smtpd.ts';
+import { createQueuePool } from './queue-pool.ts';
+import { runScreenedSmtpd } from './screened-smtpd.ts';
 import { cacheSmtpdControls } from './smtpd-controls.ts';
 
 /** A connection, and what the program would be given. */
@@ -16,31 +17,44 @@ export interface OwnSessionOptions {
   readonly env: Environment;
   /** Folder of our own programs. */
   readonly ownBin: string;
-  readonly clock: Clock;
 }
 
 /** Serves one connection and resolves with the program's exit code; it does not close the connection. */
 export type OwnSession = (options: OwnSessionOptions) => Promise<number>;
 
-/** Control files are read again only when they have changed. */
-const READ_SMTPD_CONTROLS = cacheSmtpdControls();
-
-const SESSIONS: { readonly [program: string]: OwnSession } = {
-  'qmail-qmqpd': ({ io, env, ownBin, clock }) =>
-    runQmqpd({ ...io, env, ownBin, clock, home: findHome(ownBin, env['QMAILHOME']) }),
-  'qmail-smtpd': ({ io, env, ownBin, clock }) =>
-    runSmtpd({
-      ...io,
-      env,
-      ownBin,
-      clock,
-      home: findHome(ownBin, env['QMAILHOME']),
-      readControls: READ_SMTPD_CONTROLS,
-      complain: (text) => complain(`qmail-smtpd: ${text}\n`),
-    }),
-};
-
 /** The session of a program of ours, by its name; undefined if it can only be started. */
-export function ownSession(program: string | undefined): OwnSession | undefined {
-  return program === undefined ? undefined : SESSIONS[program];
+export type FindOwnSession = (program: string | undefined) => OwnSession | undefined;
+
+/** What a server gives to all its sessions. */
+export interface OwnSessionsOptions {
+  readonly clock: Clock;
+  /** Told what only the administrator can mend; one line without its end. */
+  readonly complain: (text: string) => void;
+}
+
+/** Makes the sessions of one server. */
+export function createOwnSessions({ clock, complain }: OwnSessionsOptions): FindOwnSession {
+  const readControls = cacheSmtpdControls();
+  const pool = createQueuePool({
+    clock,
+    onServerChange: ({ host, port }, isReachable) =>
+      complain(`QMQP server ${host} port ${port} can${isReachable ? ' be reached again' : 'not be reached'}`),
+  });
+
+  /** What both programs are given. */
+  function common({ io, env, ownBin }: OwnSessionOptions) {
+    const openQueue: typeof pool.openQueue = (options) => pool.openQueue(options, () => io.isClosed());
+    return { ...io, env, ownBin, clock, openQueue, home: findHome(ownBin, env['QMAILHOME']) };
+  }
+
+  const sessions: { readonly [program: string]: OwnSession } = {
+    'qmail-qmqpd': (options) => runQmqpd(common(options)),
+    'qmail-smtpd': (options) =>
+      runScreenedSmtpd({
+        ...common(options),
+        readControls,
+        complain: (text) => complain(`qmail-smtpd: ${text}`),
+      }),
+  };
+  return (program) => (program === undefined ? undefined : sessions[program]);
 }

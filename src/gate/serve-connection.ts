@@ -18,7 +18,7 @@ import { Environment } from '../host/raw-arguments.ts';
 import { openSocketInputOutput } from '../host/socket-io.ts';
 import { errorCode } from '../host/system-error.ts';
 import { findProgram } from './find-program.ts';
-import { type OwnSession, ownSession } from './own-session.ts';
+import type { FindOwnSession, OwnSession } from './own-session.ts';
 import type { FindVerdict } from './rules-file.ts';
 import { spawnOnSocket } from './spawn-on-socket.ts';
 import type { TcpserverOptions, Verbosity } from './tcpserver-options.ts';
@@ -34,6 +34,7 @@ export interface ConnectionServices {
   readonly clock: Clock;
   /** Folder of our own programs, which run in this process; undefined if none may. */
   readonly ownBin: string | undefined;
+  readonly findOwnSession: FindOwnSession;
   /** Prints a line if the verbosity is at least that. */
   readonly print: (verbosity: Verbosity, line: string | Uint8Array) => void;
 }
@@ -152,10 +153,10 @@ class Connection {
   }
 
   #ownSession(): OwnSession | undefined {
-    const { ownBin, options } = this.#services;
+    const { ownBin, options, findOwnSession } = this.#services;
     if (ownBin === undefined) return undefined;
     const found = findProgram(String(Buffer.from(options.program[0]!)), this.#services.env.strings['PATH']);
-    return 'path' in found ? ownSession(ownProgramAt(found.path, ownBin)) : undefined;
+    return 'path' in found ? findOwnSession(ownProgramAt(found.path, ownBin)) : undefined;
   }
 
   #writeBanner(): Promise<Error | undefined> {
@@ -209,7 +210,7 @@ class Connection {
     const io = openSocketInputOutput(this.#socket);
     let status: number;
     try {
-      status = waitStatus(await session({ io, env: env.strings, ownBin, clock }));
+      status = waitStatus(await session({ io, env: env.strings, ownBin }));
     } catch (error) {
       status = this.drop(`internal bug: ${String(error)}`);
     }

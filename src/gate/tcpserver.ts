@@ -13,6 +13,7 @@ import type { ProgramCall } from '../host/program-call.ts';
 import type { Environment } from '../host/raw-arguments.ts';
 import { Connections } from './connections.ts';
 import { listenFailure, passedSocket, resolveHost, resolvePort, StartFailure } from './listen.ts';
+import { createOwnSessions } from './own-session.ts';
 import { openRulesFile } from './rules-file.ts';
 import { serveConnection } from './serve-connection.ts';
 import { readTcpserverOptions, type TcpserverOptions, type Verbosity } from './tcpserver-options.ts';
@@ -145,6 +146,10 @@ async function serve(
     askDns: (...question: Parameters<ReturnType<typeof askDnsOf>>) => askDnsOf(env)(...question),
     clock: SYSTEM_CLOCK,
     ownBin: mustFork(env) ? undefined : ownBin,
+    findOwnSession: createOwnSessions({
+      clock: SYSTEM_CLOCK,
+      complain: (text) => print(1, `tcpserver: warning: ${text}\n`),
+    }),
   };
   const onCount = (count: number) => print(2, `tcpserver: status: ${count}/${options.limit}\n`);
   const connections = new Connections({

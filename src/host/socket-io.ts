@@ -24,6 +24,8 @@ export interface SocketInputOutput {
    * failed: the connection is of no use then. Bytes that the peer had sent before are taken as part of the handshake.
    */
   startTls(context: SecureContext): Promise<TlsFacts | undefined>;
+  /** Whether the connection is gone, because the peer or somebody here has ended it at once. */
+  isClosed(): boolean;
   /**
    * Ends the connection so that what was written arrives: input that nobody read would make the kernel reset it, so it is
    * thrown away for up to one second. Resolves when the socket is closed; to do it at once, destroy the socket.
@@ -59,6 +61,7 @@ export function openSocketInputOutput(socket: Socket): SocketInputOutput {
       if (!isSecure) return undefined;
       return { version: secure.getProtocol() ?? '', cipher: secure.getCipher().standardName };
     },
+    isClosed: () => socket.destroyed,
     close: (clock) => closeSocket(stream, clock),
   };
 }

@@ -53,14 +53,13 @@ export class HubProcess {
   }
 
   /**
-   * Starts a hub and waits until it accepts. Its log is kept in {@link log}, or goes to a file of that path.
+   * Starts a hub and waits until it accepts. Its log is kept in {@link log}, or goes to a file of that path; port 0 picks one.
    * @throws Error with what it printed if it ends instead
    */
-  static async start(home: string, logFile?: string): Promise<HubProcess> {
+  static async start(home: string, logFile?: string, qmqpPort = 0): Promise<HubProcess> {
     const stderr = logFile === undefined ? 'pipe' : openSync(logFile, 'a');
-    const child = spawn(join(ROOT, 'bin/mini-qmail'), ['hub', '--home', home, '--qmqp', '127.0.0.1:0'], {
-      stdio: ['ignore', 'pipe', stderr],
-    });
+    const words = ['hub', '--home', home, '--qmqp', `127.0.0.1:${qmqpPort}`];
+    const child = spawn(join(ROOT, 'bin/mini-qmail'), words, { stdio: ['ignore', 'pipe', stderr] });
     if (stderr !== 'pipe') closeSync(stderr);
     const log = { text: '', listeners: [] as (() => void)[] };
     child.stderr?.setEncoding('latin1').on('data', (text: string) => {
