@@ -72,3 +72,7 @@ test("writeServers() leaves an administrator's file alone", () => {
   writeServers(home, { host: '127.0.0.1', port: 1 });
   assert.equal(control('qmqpservers'), '192.0.2.1\n');
 });
+
+test('prepareHome() fails, and ends, where no folder can be made', () => {
+  assert.throws(() => prepareHome('/proc/mini-qmail/home'), SystemError);
+});

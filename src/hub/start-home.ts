@@ -3,6 +3,7 @@
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import { bytesOf, textOf } from '../core/bytes/bytes.ts';
 import { readControlLine } from '../host/control.ts';
 import { SystemError } from '../host/system-error.ts';
@@ -18,7 +19,7 @@ const OURS = '# Written by mini-qmail start; remove this line to keep your own s
  */
 export function prepareHome(home: string): string {
   try {
-    mkdirSync(`${home}/control`, { recursive: true });
+    makeFolders(`${home}/control`);
     writeIfMissing(`${home}/control/me`, `${guessName()}\n`);
     const me = textOf(readControlLine(home, 'me') ?? bytesOf('localhost.localdomain'));
     writeIfMissing(`${home}/control/defaultdomain`, `${me.slice(me.indexOf('.') + 1)}\n`);
@@ -40,6 +41,16 @@ export function writeServers(home: string, { host, port }: HostPort): void {
   } catch (error) {
     throw new SystemError('write', path, error);
   }
+}
+
+/**
+ * Makes a folder and those above it. Node's own recursive way never ends where a folder exists and the system says of a
+ * name in it that it does not, as in /proc.
+ */
+function makeFolders(path: string): void {
+  if (existsSync(path)) return;
+  makeFolders(dirname(path));
+  mkdirSync(path);
 }
 
 function writeIfMissing(path: string, content: string): void {
