@@ -14,7 +14,7 @@ export function findTcpPort(service: string, path = SERVICES): number | undefine
   }
   for (const line of text.split('\n')) {
     const [entry = ''] = line.split('#', 1);
-    const [name, portAndProtocol = '', ...otherNames] = entry.split(/[ \t]+/);
+    const [name, portAndProtocol = '', ...otherNames] = entry.trim().split(/[ \t]+/);
     const [port, protocol] = portAndProtocol.split('/');
     if (protocol === 'tcp' && (name === service || otherNames.includes(service))) return Number(port);
   }

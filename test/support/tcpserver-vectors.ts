@@ -117,6 +117,8 @@ async function compareRun(
 ): Promise<void> {
   const { expect, overlap } = vector;
   const port = await server.port();
+  // The original prints it after the port, and may be ended in between.
+  if (expect.stderr.startsWith('tcpserver: status: ')) await server.logged(/ status: /g, 1);
   const ident = vector.ident && (await startIdent(vector.ident, port));
   const clients: TcpClient[] = [];
   const received: string[] = [];
