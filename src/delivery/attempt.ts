@@ -3,7 +3,7 @@
 
 import type { DomainMap } from '../core/format/domain-map.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
-import { isDying, nextAttemptMs } from '../core/policy/retry-schedule.ts';
+import { isDying, nextAttemptByMs, nextAttemptMs } from '../core/policy/retry-schedule.ts';
 import { type Destination, findDestination } from '../core/policy/route.ts';
 import { expandVerp, isVerp } from '../core/policy/verp.ts';
 import type { Job, Queue, Settled, Verdict } from '../queue/queue.ts';
@@ -30,13 +30,22 @@ export interface Judged {
   readonly text: string;
 }
 
+/** How long, and when, a message is tried. */
+export interface RetryPolicy {
+  /** Age after which a temporary failure is final, seconds. */
+  readonly lifetimeSeconds: number;
+  /** Seconds between attempts; undefined for the channel's usual schedule. */
+  readonly retrySeconds: readonly number[] | undefined;
+}
+
 /** A job under way. */
 export class Attempt {
   readonly job: Job;
   readonly #queue: Queue;
-  readonly #startMs: number;
-  readonly #dying: boolean;
+  readonly #policy: RetryPolicy;
+  #startMs: number;
   #message: Promise<Uint8Array> | undefined;
+  #readers = 0;
   #verdicts: Verdict[] = [];
   /** Units that have not been judged yet. */
   unitsLeft = 0;
@@ -44,11 +53,16 @@ export class Attempt {
   settling = false;
 
   /** @param startMs now; the schedule counts from here, however long the attempt takes */
-  constructor(job: Job, queue: Queue, startMs: number, lifetimeSeconds: number) {
+  constructor(job: Job, queue: Queue, startMs: number, policy: RetryPolicy) {
     this.job = job;
     this.#queue = queue;
     this.#startMs = startMs;
-    this.#dying = isDying(job.birthMs, startMs, lifetimeSeconds);
+    this.#policy = policy;
+  }
+
+  /** Part of it was cut short, and begins anew: the schedule counts from now. */
+  restart(nowMs: number): void {
+    this.#startMs = nowMs;
   }
 
   /** The job's units; remote recipients of one destination share one as far as they have the same sender. */
@@ -94,10 +108,16 @@ export class Attempt {
     return units;
   }
 
-  /** The message's bytes, read once for all units. @throws SystemError */
+  /** The message's bytes, read once for all units that run at a time. @throws SystemError */
   message(): Promise<Uint8Array> {
     this.#message ??= this.#queue.read(this.job.id);
+    this.#readers++;
     return this.#message;
+  }
+
+  /** One who asked for {@link message} needs it no longer. */
+  releaseMessage(): void {
+    if (--this.#readers === 0) this.#message = undefined;
   }
 
   /** Takes the outcome of one recipient; a deferral of a message that is too old is a failure. */
@@ -107,10 +127,19 @@ export class Attempt {
       this.#verdicts.push({ index, state: 'done' });
       return { kind: 'success', text: outcome.text };
     }
-    if (outcome.letter === 'Z' && !this.#dying) return { kind: 'deferral', text: outcome.text };
+    const isFinal = isDying(this.job.birthMs, this.#startMs, this.#policy.lifetimeSeconds);
+    if (outcome.letter === 'Z' && !isFinal) return { kind: 'deferral', text: outcome.text };
     const report = outcome.letter === 'Z' ? outcome.text + EXPIRED : outcome.text;
     this.#verdicts.push({ index, state: 'failed', report });
     return { kind: 'failure', text: report };
+  }
+
+  #nextMs(): number {
+    const { birthMs, channel } = this.job;
+    const { retrySeconds } = this.#policy;
+    return retrySeconds === undefined
+      ? nextAttemptMs(birthMs, this.#startMs, channel)
+      : nextAttemptByMs(birthMs, this.#startMs, retrySeconds);
   }
 
   /** Whether there is something to settle: verdicts, or the end of the attempt. */
@@ -123,8 +152,7 @@ export class Attempt {
     const over = this.unitsLeft === 0;
     const verdicts = this.#verdicts;
     this.#verdicts = [];
-    const { birthMs, channel } = this.job;
-    const next = over ? nextAttemptMs(birthMs, this.#startMs, channel) : undefined;
+    const next = over ? this.#nextMs() : undefined;
     try {
       return { ...(await this.#queue.settle(this.job, verdicts, next)), over };
     } catch (error) {

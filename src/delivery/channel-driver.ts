@@ -1,80 +1,109 @@
-// Keeps one channel of deliveries going: claims jobs that are due, runs their units within the limits, brings verdicts to
-// the queue. Wakes up when the queue says so, when a unit ends, and by one timer for whatever is due next.
+// Keeps one channel of deliveries going: claims jobs as the scheduler has room for them, runs their units, brings verdicts
+// to the queue. Wakes up when the queue says so, when a unit ends, and by one timer for whatever is due next.
 
 import type { DomainMap } from '../core/format/domain-map.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
-import { NO_DOMAIN } from '../core/policy/smtp-report.ts';
-import type { Clock } from '../host/clock.ts';
+import type { Destination } from '../core/policy/route.ts';
+import { NO_CONNECTION, NO_DOMAIN } from '../core/policy/smtp-report.ts';
 import type { Log } from '../host/log.ts';
 import { reasonOf } from '../host/system-error.ts';
 import type { Channel, Job, Queue, Settled } from '../queue/queue.ts';
-import { Attempt, type Judged, type Unit } from './attempt.ts';
-import { Lanes } from './lanes.ts';
+import { Attempt, type Judged, type RetryPolicy, type Unit } from './attempt.ts';
+import { type Contact, Scheduler, type SchedulerSettings, type Taken, type Ticket } from './scheduler.ts';
 
 /** How long to wait after the queue itself failed, ms. */
 export const TROUBLE_RETRY_MS = 123_000;
 
+/** What became of a unit: outcomes in the order of its recipients, and whether its destination answered. */
+export interface UnitResult {
+  readonly outcomes: readonly Outcome[];
+  readonly contact: Contact;
+}
+
+/** Delivers a unit's message. `onAnswer` is to be called when the partner answers. */
+export type RunUnit = (
+  unit: Unit,
+  message: Uint8Array,
+  signal: AbortSignal,
+  onAnswer: (exchanger?: string) => void,
+) => Promise<UnitResult>;
+
 /** What a channel is made of. */
-export interface ChannelSettings {
+export interface ChannelSettings
+  extends Pick<
+    SchedulerSettings,
+    'concurrency' | 'limitOf' | 'groupOf' | 'backOffMaxMs' | 'trusting' | 'clock'
+  > {
   readonly channel: Channel;
   readonly queue: Queue;
-  readonly clock: Clock;
   readonly log: Log;
-  /** Units that run at a time; 0 holds the channel. */
-  readonly concurrency: number;
-  /** Units to one destination at a time, unless it is a route's relay. */
-  readonly perDestination: number;
-  readonly lifetimeSeconds: number;
   readonly smtproutes: DomainMap;
-  /** Delivers a unit's message; outcomes in the order of its recipients. */
-  readonly run: (unit: Unit, message: Uint8Array) => Promise<readonly Outcome[]>;
+  readonly retryOf: (destination: string) => RetryPolicy;
+  readonly run: RunUnit;
   /** Called when no recipient of the message is left; the message has failures. */
   readonly onFinished: (job: Job, settled: Settled) => void;
 }
 
-// Jobs in memory per unit that may run: enough to find other work when a destination's lane is full.
-const JOBS_PER_SLOT = { local: 10, remote: 50 };
-const JOBS_MAX = 1000;
 // A queue that promises a job and then has none is asked again after this time, not in a circle.
 const NOTHING_DUE_MS = 1000;
+// Deferring takes no time, writing it down does: nothing is claimed while so many verdicts wait for the disk.
+const SETTLING_MAX = 500;
 
 /** One channel; see {@link ChannelSettings}. */
 export class ChannelDriver {
   readonly #settings: ChannelSettings;
-  readonly #lanes = new Lanes<Unit>();
+  readonly #scheduler: Scheduler<Unit>;
   readonly #retries = new Set<() => void>();
-  readonly #jobsMax: number;
-  #jobs = 0;
-  #running = 0;
   #settling = 0;
   #claiming = false;
-  #wokenMeanwhile = false;
+  /** Whether something was said to have changed since the last claim began. */
+  #woken = false;
   #stopped = false;
   #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #onIdle: (() => void) | undefined;
 
+  /** @param settings with concurrency 0 the channel is held */
   constructor(settings: ChannelSettings) {
     this.#settings = settings;
-    this.#jobsMax = Math.min(settings.concurrency * JOBS_PER_SLOT[settings.channel], JOBS_MAX);
+    this.#scheduler = new Scheduler({
+      ...settings,
+      resume: (destination) => settings.queue.resume(settings.channel, destination),
+      onReady: () => this.wake(),
+    });
   }
 
   /** Does whatever can be done now. Cheap when there is nothing. */
   wake(): void {
-    if (this.#stopped) return;
-    this.#runUnits();
-    // Only when half of the jobs are gone, so that the queue is asked for many at a time.
-    if (this.#claiming) this.#wokenMeanwhile = true;
-    if (this.#claiming || this.#jobs * 2 > this.#jobsMax || this.#jobsMax === 0) return;
-    const dueMs = this.#settings.queue.nextDueMs(this.#settings.channel);
-    if (dueMs === undefined) this.#setTimer(undefined);
-    else if (dueMs > this.#settings.clock.nowMs()) this.#setTimer(dueMs);
-    else void this.#claim();
+    const { queue, channel, clock, concurrency } = this.#settings;
+    this.#woken = true;
+    while (!this.#stopped && !this.#claiming && concurrency > 0) {
+      const taken = this.#scheduler.take();
+      if (typeof taken === 'object') {
+        void this.#run(taken);
+        continue;
+      }
+      const dueMs = queue.nextDueMs(channel);
+      const isDue = dueMs !== undefined && dueMs <= clock.nowMs();
+      // Without a free slot as well: then the scheduler learns who waits.
+      if (isDue && this.#settling < SETTLING_MAX) void this.#claim(Math.max(this.#scheduler.free, 1));
+      else if (taken === undefined) {
+        this.#setTimer(isDue ? undefined : dueMs);
+        return;
+      }
+    }
+  }
+
+  /** Limits have changed. */
+  reload(): void {
+    this.#scheduler.reload();
+    this.wake();
   }
 
   /** Starts nothing any more; resolves when what runs has ended and its verdicts are on disk. */
   stop(): Promise<void> {
     this.#stopped = true;
     this.#setTimer(undefined);
+    this.#scheduler.stop();
     for (const cancel of this.#retries) cancel();
     this.#retries.clear();
     return new Promise((resolve) => {
@@ -83,77 +112,84 @@ export class ChannelDriver {
     });
   }
 
-  async #claim(): Promise<void> {
-    const { queue, clock, channel, lifetimeSeconds, smtproutes } = this.#settings;
+  async #claim(limit: number): Promise<void> {
+    const { queue, clock, channel, retryOf, smtproutes } = this.#settings;
     this.#claiming = true;
-    this.#wokenMeanwhile = false;
+    this.#woken = false;
     const startMs = clock.nowMs();
-    let jobs: Job[] = [];
-    let failed = false;
+    let jobs: Job[] | undefined;
     try {
-      jobs = await queue.claim(channel, startMs, this.#jobsMax - this.#jobs);
+      jobs = await queue.claim(channel, startMs, limit, (destination, isFresh) =>
+        this.#scheduler.admit(destination, isFresh),
+      );
     } catch (error) {
-      failed = true;
       this.#logTrouble('claim', undefined, error);
     }
-    this.#claiming = false;
-    this.#jobs += jobs.length;
-    for (const job of jobs) {
-      const attempt = new Attempt(job, queue, startMs, lifetimeSeconds);
-      for (const unit of attempt.split(smtproutes)) this.#lanes.add(laneOf(unit), this.#limitOf(unit), unit);
+    // What comes after stop() stays as it is in the queue.
+    for (const job of this.#stopped ? [] : (jobs ?? [])) {
+      const attempt = new Attempt(job, queue, startMs, retryOf(job.destination));
+      for (const [lane, units] of byLane(attempt.split(smtproutes))) {
+        const taken = this.#scheduler.add(lane, units);
+        if (taken !== undefined) void this.#run(taken);
+      }
     }
-    if (failed) this.#later(() => this.wake());
-    else if (jobs.length > 0 || this.#wokenMeanwhile) this.wake();
-    else if (!this.#stopped) this.#setTimer(startMs + NOTHING_DUE_MS);
+    this.#scheduler.endClaim();
+    const isDue = (queue.nextDueMs(channel) ?? Number.POSITIVE_INFINITY) <= startMs;
+    if (jobs === undefined) this.#later(TROUBLE_RETRY_MS, () => this.#endClaiming());
+    else if (jobs.length === 0 && isDue && !this.#woken)
+      this.#later(NOTHING_DUE_MS, () => this.#endClaiming());
+    else this.#endClaiming();
+  }
+
+  #endClaiming(): void {
+    this.#claiming = false;
+    this.wake();
     this.#checkIdle();
   }
 
-  #limitOf({ destination }: Unit): number {
-    const { channel, concurrency, perDestination } = this.#settings;
-    return channel === 'local' || destination?.routed === true ? concurrency : perDestination;
-  }
-
-  #runUnits(): void {
-    while (this.#running < this.#settings.concurrency) {
-      const unit = this.#lanes.take();
-      if (unit === undefined) return;
-      this.#running++;
-      void this.#run(unit);
-    }
-  }
-
-  async #run(unit: Unit): Promise<void> {
+  async #run({ unit, ticket }: Taken<Unit>): Promise<void> {
     const { clock } = this.#settings;
     const startMs = clock.nowMs();
-    const outcomes = await this.#outcomes(unit);
-    const ms = clock.nowMs() - startMs;
-    for (const [i, recipient] of unit.recipients.entries()) {
-      this.#logDelivery(unit, recipient.address, unit.attempt.judge(recipient, outcomes[i]!), ms);
+    const result = await this.#result(unit, ticket);
+    const isCut = ticket !== undefined && this.#scheduler.done(ticket, result.contact);
+    if (isCut) {
+      unit.attempt.restart(clock.nowMs());
+      this.#scheduler.add(laneOf(unit.destination), [unit]);
+    } else {
+      const ms = clock.nowMs() - startMs;
+      for (const [i, recipient] of unit.recipients.entries())
+        this.#logDelivery(unit, recipient.address, unit.attempt.judge(recipient, result.outcomes[i]!), ms);
+      unit.attempt.unitsLeft--;
+      void this.#settle(unit.attempt);
     }
-    unit.attempt.unitsLeft--;
-    this.#running--;
-    this.#lanes.done(laneOf(unit));
-    void this.#settle(unit.attempt);
     this.wake();
+    this.#checkIdle();
   }
 
   /** Never rejects: what goes wrong on our side is temporary. */
-  async #outcomes(unit: Unit): Promise<readonly Outcome[]> {
-    if (unit.destination === undefined && this.#settings.channel === 'remote') {
-      return unit.recipients.map(() => NO_DOMAIN);
-    }
+  async #result(unit: Unit, ticket: Ticket | undefined): Promise<UnitResult> {
+    const { channel, run } = this.#settings;
+    const { attempt } = unit;
+    if (ticket === undefined) return sameFor(unit, NO_CONNECTION);
+    if (unit.destination === undefined && channel === 'remote') return sameFor(unit, NO_DOMAIN);
     let message: Uint8Array;
     try {
-      message = await unit.attempt.message();
+      message = await attempt.message();
     } catch (error) {
-      this.#logTrouble('read', unit.attempt.job.id, error);
-      return unit.recipients.map(() => ({ letter: 'Z', text: 'Unable to read message. (#4.3.0)\n' }));
+      attempt.releaseMessage();
+      this.#logTrouble('read', attempt.job.id, error);
+      return sameFor(unit, { letter: 'Z', text: 'Unable to read message. (#4.3.0)\n' });
     }
     try {
-      return await this.#settings.run(unit, message);
+      return await run(unit, message, ticket.signal, (exchanger) => {
+        this.#scheduler.answered(ticket, exchanger);
+        this.wake();
+      });
     } catch (error) {
-      this.#logTrouble('deliver', unit.attempt.job.id, error);
-      return unit.recipients.map(() => ({ letter: 'Z', text: 'Delivery stopped unexpectedly. (#4.3.0)\n' }));
+      this.#logTrouble('deliver', attempt.job.id, error);
+      return sameFor(unit, { letter: 'Z', text: 'Delivery stopped unexpectedly. (#4.3.0)\n' });
+    } finally {
+      attempt.releaseMessage();
     }
   }
 
@@ -164,7 +200,6 @@ export class ChannelDriver {
     this.#settling++;
     try {
       const settled = await attempt.settle();
-      if (settled.over) this.#jobs--;
       if (settled.over && settled.finished && settled.failures.length > 0) {
         this.#settings.onFinished(attempt.job, settled);
       }
@@ -173,7 +208,7 @@ export class ChannelDriver {
     } catch (error) {
       this.#logTrouble('settle', attempt.job.id, error);
       attempt.settling = false;
-      this.#later(() => void this.#settle(attempt));
+      this.#later(TROUBLE_RETRY_MS, () => void this.#settle(attempt));
     }
     this.#settling--;
     this.wake();
@@ -193,9 +228,9 @@ export class ChannelDriver {
     this.#timer = { atMs, cancel };
   }
 
-  #later(action: () => void): void {
+  #later(delayMs: number, action: () => void): void {
     if (this.#stopped) return;
-    const cancel = this.#settings.clock.after(TROUBLE_RETRY_MS, () => {
+    const cancel = this.#settings.clock.after(delayMs, () => {
       this.#retries.delete(cancel);
       action();
     });
@@ -203,7 +238,7 @@ export class ChannelDriver {
   }
 
   #checkIdle(): void {
-    if (this.#running === 0 && this.#settling === 0 && !this.#claiming) this.#onIdle?.();
+    if (this.#stopped && this.#scheduler.running === 0 && this.#settling === 0) this.#onIdle?.();
   }
 
   #logDelivery({ attempt }: Unit, recipient: Uint8Array, { kind, text }: Judged, ms: number): void {
@@ -217,8 +252,24 @@ export class ChannelDriver {
   }
 }
 
-function laneOf({ destination }: Unit): string {
+/** The units of a job by destination; it is one, unless the routes have changed since the job was stored. */
+function byLane(units: readonly Unit[]): Map<string, Unit[]> {
+  const lanes = new Map<string, Unit[]>();
+  for (const unit of units) {
+    const lane = laneOf(unit.destination);
+    const others = lanes.get(lane);
+    if (others === undefined) lanes.set(lane, [unit]);
+    else others.push(unit);
+  }
+  return lanes;
+}
+
+function laneOf(destination: Destination | undefined): string {
   return destination?.key ?? '';
+}
+
+function sameFor(unit: Unit, outcome: Outcome): UnitResult {
+  return { outcomes: unit.recipients.map(() => outcome), contact: 'answered' };
 }
 
 /** A report as one line: LF becomes `/`, as qmail's log has it. */

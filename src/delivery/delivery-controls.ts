@@ -3,6 +3,7 @@
 
 import { bytesOf, textOf } from '../core/bytes/bytes.ts';
 import { type DomainMap, parseDomainMap, parseDomainSet } from '../core/format/domain-map.ts';
+import { type DestinationRules, parseDestinationRules } from '../core/policy/destination-rules.ts';
 import type { RecipientControls } from '../core/policy/recipient.ts';
 import { readControlLine, readControlLineOr, readControlList, readControlNumber } from '../host/control.ts';
 import { SystemError } from '../host/system-error.ts';
@@ -21,7 +22,7 @@ export interface DeliveryControls extends DeliveryPolicy, RecipientControls {
 
 /**
  * Reads `HOME/control`.
- * @throws SystemError when a file cannot be read, or neither `me` nor both of `locals` and `helohost` exist
+ * @throws SystemError when a file cannot be read or understood, or neither `me` nor both of `locals` and `helohost` exist
  */
 export function readDeliveryControls(home: string): DeliveryControls {
   const me = readControlLine(home, 'me');
@@ -38,6 +39,7 @@ export function readDeliveryControls(home: string): DeliveryControls {
     virtualdomains: parseDomainMap(list('virtualdomains') ?? []),
     envnoathost: line('envnoathost'),
     smtproutes: parseDomainMap(list('smtproutes') ?? []),
+    destinations: readDestinationRules(home),
     helohost: textOf(helohost),
     queuelifetime: readControlNumber(home, 'queuelifetime', 604_800),
     concurrencylocal: readControlNumber(home, 'concurrencylocal', 10),
@@ -49,4 +51,11 @@ export function readDeliveryControls(home: string): DeliveryControls {
     doublebounceto: readControlLine(home, 'doublebounceto') ?? bytesOf('postmaster'),
     doublebouncehost: line('doublebouncehost'),
   };
+}
+
+/** Reads `HOME/control/destinations`, which may be missing. @throws SystemError when it cannot be read or understood */
+export function readDestinationRules(home: string): DestinationRules {
+  const rules = parseDestinationRules(readControlList(home, 'destinations') ?? []);
+  if (typeof rules === 'string') throw new SystemError('understand', `${home}/control/destinations`, rules);
+  return rules;
 }

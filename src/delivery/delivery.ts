@@ -3,13 +3,15 @@
 
 import type { DomainMap } from '../core/format/domain-map.ts';
 import type { BounceControls } from '../core/policy/bounce.ts';
-import type { Outcome } from '../core/policy/outcome.ts';
+import type { DestinationRule, DestinationRules } from '../core/policy/destination-rules.ts';
+import { findDestination, parseRelay, relayKey } from '../core/policy/route.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
-import type { Channel, Queue } from '../queue/queue.ts';
+import type { Channel, DestinationOf, Queue } from '../queue/queue.ts';
 import type { Unit } from './attempt.ts';
 import { Bouncer, type SubmitBounce } from './bouncer.ts';
-import { ChannelDriver } from './channel-driver.ts';
+import { ChannelDriver, type ChannelSettings, type RunUnit, type UnitResult } from './channel-driver.ts';
+import type { LimitSettings } from './limit.ts';
 import type { LocalTransport, RemoteTransport } from './transport.ts';
 
 /** The limits and rules of delivery; readDeliveryControls() reads them from control files. */
@@ -20,10 +22,13 @@ export interface DeliveryPolicy extends BounceControls {
   readonly concurrencylocal: number;
   readonly concurrencyremote: number;
   readonly smtproutes: DomainMap;
+  /** What is different for some destinations. */
+  readonly destinations: DestinationRules;
 }
 
 /** What delivery is made of. */
 export interface DeliverySettings {
+  /** Its destinations should be those of {@link createDestinationOf}. */
   readonly queue: Queue;
   readonly clock: Clock;
   readonly log: Log;
@@ -40,45 +45,56 @@ export interface DeliverySettings {
 export interface Delivery {
   /** Takes up what the last process left, then whatever is due, from now on. Call once. */
   start(): Promise<void>;
+  /** Goes by these rules from now on; deliveries that run are not touched. */
+  reload(destinations: DestinationRules): void;
   /** Starts nothing any more and waits for running deliveries; their verdicts and bounces are on disk when it resolves. */
   stop(): Promise<void>;
 }
 
 const PER_DESTINATION = 5;
+const BACK_OFF_MAX_MS = 3_600_000;
+// A relay is the only way out: it is asked again soon.
+const RELAY_BACK_OFF_MAX_MS = 300_000;
+
+/** How a queue names destinations, so that what can share a connection is one job: the relay of smtproutes, else the domain. */
+export function createDestinationOf(smtproutes: DomainMap): DestinationOf {
+  return ({ address, channel }) =>
+    channel === 'local' ? '' : (findDestination(address, smtproutes)?.key ?? '');
+}
 
 /** Sets up delivery for a queue; nothing happens before start(). */
 export function createDelivery(settings: DeliverySettings): Delivery {
-  const { queue, clock, log, policy, submitBounce } = settings;
-  const bouncer = new Bouncer({ queue, clock, log, controls: policy, submitBounce });
-  const createChannel = (channel: Channel, concurrency: number, run: ChannelRun) =>
+  const { queue, policy } = settings;
+  const bouncer = new Bouncer({ ...settings, controls: policy });
+  let rules = policy.destinations;
+  const createChannel = (channel: Channel, own: ChannelPolicy) =>
     new ChannelDriver({
+      ...settings,
       channel,
-      queue,
-      clock,
-      log,
-      concurrency,
-      run,
-      perDestination: settings.perDestination ?? PER_DESTINATION,
-      lifetimeSeconds: policy.queuelifetime,
       smtproutes: policy.smtproutes,
       onFinished: ({ id, sender, birthMs }, { failures }) =>
         bouncer.finish({ id, sender, birthMs, failures }),
+      ...own,
     });
   const channels = [
-    createChannel('local', policy.concurrencylocal, (unit, message) =>
-      runLocal(settings.local, unit, message),
-    ),
-    createChannel('remote', policy.concurrencyremote, (unit, message) =>
-      runRemote(settings.transport, unit, message),
+    createChannel('local', createLocalPolicy(settings)),
+    createChannel(
+      'remote',
+      createRemotePolicy(settings, () => rules),
     ),
   ];
+  const wake = () => {
+    for (const channel of channels) channel.wake();
+  };
   return {
     async start() {
       for (const message of await queue.finished()) bouncer.finish(message);
-      queue.onDue(() => {
-        for (const channel of channels) channel.wake();
-      });
-      for (const channel of channels) channel.wake();
+      queue.onDue(wake);
+      wake();
+    },
+    reload(destinations) {
+      rules = destinations;
+      for (const channel of channels) channel.reload();
     },
     async stop() {
       await Promise.all(channels.map((channel) => channel.stop()));
@@ -88,22 +104,72 @@ export function createDelivery(settings: DeliverySettings): Delivery {
   };
 }
 
-type ChannelRun = (unit: Unit, message: Uint8Array) => Promise<readonly Outcome[]>;
+type ChannelPolicy = Pick<
+  ChannelSettings,
+  'concurrency' | 'trusting' | 'limitOf' | 'groupOf' | 'backOffMaxMs' | 'retryOf' | 'run'
+>;
 
-function runLocal(local: LocalTransport, unit: Unit, message: Uint8Array): Promise<Outcome[]> {
+/** All local recipients are one destination, which may use every slot and is never left alone. */
+function createLocalPolicy({ policy, local }: DeliverySettings): ChannelPolicy {
+  const { concurrencylocal: concurrency, queuelifetime: lifetimeSeconds } = policy;
+  return {
+    concurrency,
+    trusting: true,
+    limitOf: () => ({ concurrency, spacingMs: 0, suspended: false }),
+    groupOf: () => undefined,
+    backOffMaxMs: () => 0,
+    retryOf: () => ({ lifetimeSeconds, retrySeconds: undefined }),
+    run: (unit, message) => runLocal(local, unit, message),
+  };
+}
+
+function createRemotePolicy(settings: DeliverySettings, rules: () => DestinationRules): ChannelPolicy {
+  const { policy, transport, perDestination = PER_DESTINATION } = settings;
+  const { concurrencyremote, queuelifetime, smtproutes } = policy;
+  const relays = new Map(smtproutes.listValues().map((value) => [relayKey(value), parseRelay(value).host]));
+  const ruleOf = (destination: string) => rules().find(relays.get(destination) ?? destination);
+  return {
+    concurrency: concurrencyremote,
+    trusting: false,
+    limitOf: (destination) =>
+      limitBy(ruleOf(destination), relays.has(destination) ? concurrencyremote : perDestination),
+    groupOf(exchanger) {
+      const rule = rules().findGroup(exchanger);
+      return rule && { name: rule.name, limit: limitBy(rule, concurrencyremote) };
+    },
+    backOffMaxMs: (destination) => (relays.has(destination) ? RELAY_BACK_OFF_MAX_MS : BACK_OFF_MAX_MS),
+    retryOf(destination) {
+      const { lifetimeSeconds = queuelifetime, retrySeconds } = ruleOf(destination) ?? {};
+      return { lifetimeSeconds, retrySeconds };
+    },
+    run: createRunRemote(transport),
+  };
+}
+
+function limitBy(rule: DestinationRule | undefined, concurrency: number): LimitSettings {
+  return {
+    concurrency: rule?.concurrency ?? concurrency,
+    spacingMs: rule?.spacingMs ?? 0,
+    suspended: rule?.suspended ?? false,
+  };
+}
+
+async function runLocal(local: LocalTransport, unit: Unit, message: Uint8Array): Promise<UnitResult> {
   const { sender, attempt } = unit;
   const { birthMs, id } = attempt.job;
-  return Promise.all(
+  const outcomes = await Promise.all(
     unit.recipients.map(({ index, address }) => {
       const identity = { birthMs, message: id, recipient: index };
       return local.deliver({ identity, address, sender, message });
     }),
   );
+  return { outcomes, contact: 'answered' };
 }
 
-async function runRemote(transport: RemoteTransport, unit: Unit, message: Uint8Array): Promise<Outcome[]> {
-  const { destination, sender } = unit;
-  if (destination === undefined) return [];
-  const recipients = unit.recipients.map(({ address }) => address);
-  return transport.deliver({ destination, sender, recipients, message });
+function createRunRemote(transport: RemoteTransport): RunUnit {
+  return async ({ destination, sender, recipients: to }, message, signal, onAnswer) => {
+    if (destination === undefined) return { outcomes: [], contact: 'answered' };
+    const recipients = to.map(({ address }) => address);
+    return transport.deliver({ destination, sender, recipients, message, signal, onAnswer });
+  };
 }

@@ -8,15 +8,28 @@ import { promises as dns } from 'node:dns';
 import { connect, type Socket } from 'node:net';
 import type { Outcome } from '../core/policy/outcome.ts';
 import type { Destination } from '../core/policy/route.ts';
-import { NO_CONNECTION, UNSENDABLE_ADDRESS, UNSENDABLE_SENDER } from '../core/policy/smtp-report.ts';
+import {
+  LOOKUP_FAILED,
+  NO_CONNECTION,
+  UNSENDABLE_ADDRESS,
+  UNSENDABLE_SENDER,
+} from '../core/policy/smtp-report.ts';
 import type { Clock } from '../host/clock.ts';
+import { errorCode } from '../host/system-error.ts';
 import { formatEnvelopeAddress } from './envelope-address.ts';
 import { findMailHosts, type MailHost, type MailHostSettings, readOwnAddresses } from './mail-exchanger.ts';
+import type { Contact } from './scheduler.ts';
 import { type OpenedSession, openSmtpSession, type SmtpMessage, type SmtpSession } from './smtp-session.ts';
-import type { RemoteDelivery, RemoteTransport } from './transport.ts';
+import { Standings } from './standing.ts';
+import type { RemoteDelivery, RemoteResult, RemoteTransport } from './transport.ts';
 
-/** Connects to an address, or rejects when that fails or takes longer. */
-export type Connect = (address: string, port: number, timeoutMs: number) => Promise<Socket>;
+/** Connects to an address, or rejects when that fails, takes longer (ETIMEDOUT), or is called off. */
+export type Connect = (
+  address: string,
+  port: number,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+) => Promise<Socket>;
 
 /** What the transport depends on. */
 export interface SmtpTransportSettings {
@@ -32,12 +45,26 @@ export interface SmtpTransportSettings {
   readonly lookUp?: Partial<MailHostSettings>;
 }
 
-interface IdleSession {
+interface IdleSession extends KeptSession {
   readonly key: string;
-  readonly session: SmtpSession;
   readonly sinceMs: number;
 }
 
+/** A session, and the name of the destination's best mail exchanger. */
+interface KeptSession {
+  readonly session: SmtpSession;
+  readonly exchanger: string | undefined;
+}
+
+/** Why there is no session. */
+interface NoSession {
+  readonly outcome: Outcome;
+  readonly contact: Contact;
+}
+
+/** What a connection failed with when nobody answered: our own time limit, the system's, or that of the last hop. */
+const NO_ANSWER = new Set(['ETIMEDOUT', 'EHOSTUNREACH']);
+const CUT: NoSession = { outcome: NO_CONNECTION, contact: 'cut' };
 const IDLE_MS = 10_000;
 const IDLE_SESSIONS_MAX = 100;
 /** How long a host whose TLS does not work is spoken to in clear without trying, ms. */
@@ -55,6 +82,8 @@ export class SmtpTransport implements RemoteTransport {
   readonly #resetting = new Set<SmtpSession>();
   /** Addresses whose TLS failed, and until when they are spoken to in clear. */
   readonly #plain = new Map<string, number>();
+  /** Addresses that did not answer, see {@link Standings}. */
+  readonly #silent = new Standings();
   #stopSweep: (() => void) | undefined;
   #closed = false;
 
@@ -70,15 +99,23 @@ export class SmtpTransport implements RemoteTransport {
     };
   }
 
-  async deliver({ destination, sender, recipients, message }: RemoteDelivery): Promise<Outcome[]> {
+  async deliver(delivery: RemoteDelivery): Promise<RemoteResult> {
+    const { sender, recipients, message } = delivery;
+    const refuse = (outcome: Outcome): RemoteResult => ({
+      outcomes: recipients.map(() => outcome),
+      contact: 'answered',
+    });
     const from = formatEnvelopeAddress(sender);
-    if (from === undefined) return recipients.map(() => UNSENDABLE_SENDER);
+    if (from === undefined) return refuse(UNSENDABLE_SENDER);
     const to = recipients.map(formatEnvelopeAddress);
     const sendable = to.filter((address) => address !== undefined);
-    if (sendable.length === 0) return to.map(() => UNSENDABLE_ADDRESS);
-    const sent = await this.#send(destination, { sender: from, recipients: sendable, body: message });
-    const outcomes = sent.values();
-    return to.map((address) => (address === undefined ? UNSENDABLE_ADDRESS : outcomes.next().value!));
+    if (sendable.length === 0) return refuse(UNSENDABLE_ADDRESS);
+    const sent = await this.#send(delivery, { sender: from, recipients: sendable, body: message });
+    const outcomes = sent.outcomes.values();
+    return {
+      outcomes: to.map((address) => (address === undefined ? UNSENDABLE_ADDRESS : outcomes.next().value!)),
+      contact: sent.contact,
+    };
   }
 
   async close(): Promise<void> {
@@ -88,88 +125,159 @@ export class SmtpTransport implements RemoteTransport {
     for (const session of this.#resetting) session.quit();
   }
 
-  async #send(destination: Destination, message: SmtpMessage): Promise<Outcome[]> {
-    const kept = this.#takeIdle(destination.key);
+  async #send(
+    { destination, signal, onAnswer }: RemoteDelivery,
+    message: SmtpMessage,
+  ): Promise<RemoteResult> {
+    const { key } = destination;
+    const kept = this.#takeIdle(key);
     if (kept !== undefined) {
-      const { outcomes, unsent, resetNeeded } = await kept.send(message);
+      onAnswer?.(kept.exchanger);
+      const { outcomes, unsent, resetNeeded } = await kept.session.send(message);
       if (!unsent) {
-        void this.#restore(destination.key, kept, resetNeeded);
-        return outcomes;
+        void this.#restore(key, kept, resetNeeded);
+        return { outcomes, contact: 'answered' };
       }
       // The partner had left meanwhile; that says nothing about the message.
     }
-    const opened = await this.#open(destination);
-    if ('letter' in opened) return message.recipients.map(() => opened);
-    const { outcomes, resetNeeded } = await opened.send(message);
-    void this.#restore(destination.key, opened, resetNeeded);
-    return outcomes;
-  }
-
-  /** A session with the first host of the destination that can be reached. */
-  async #open(destination: Destination): Promise<SmtpSession | Outcome> {
-    const found = await findMailHosts(destination, this.#lookUp);
-    if (!found.found) return found.outcome;
-    for (const host of found.hosts) {
-      const opened = await this.#openAt(host, destination.port);
-      if (opened?.state === 'open') return opened.session;
-      if (opened?.state === 'refused') return opened.outcome;
+    const opened = await this.#openUnlessCut(destination, signal);
+    if ('outcome' in opened) {
+      return { outcomes: message.recipients.map(() => opened.outcome), contact: opened.contact };
     }
-    return NO_CONNECTION;
+    onAnswer?.(opened.exchanger);
+    const { outcomes, resetNeeded } = await opened.session.send(message);
+    void this.#restore(key, opened, resetNeeded);
+    return { outcomes, contact: 'answered' };
   }
 
-  /** A session with one host, in clear if its TLS does not work; undefined if it cannot be reached. */
-  async #openAt(host: MailHost, port: number): Promise<OpenedSession | undefined> {
-    const key = `${host.address} ${port}`;
-    const tls = (this.#plain.get(key) ?? 0) <= this.#settings.clock.nowMs();
-    const opened = await this.#openOnce(host, port, tls);
-    if (opened?.state !== 'tls-failed') return opened;
-    if (this.#plain.size >= PLAIN_HOSTS_MAX) this.#plain.clear();
-    this.#plain.set(key, this.#settings.clock.nowMs() + PLAIN_MS);
-    return this.#openOnce(host, port, false);
-  }
-
-  async #openOnce(host: MailHost, port: number, tls: boolean): Promise<OpenedSession | undefined> {
-    let socket: Socket;
-    try {
-      socket = await this.#connect(host.address, port, this.#settings.timeoutConnectMs);
-    } catch {
-      return undefined;
-    }
-    return openSmtpSession(socket, {
-      heloName: this.#settings.heloName,
-      partnerName: host.name,
-      partner: host.address,
-      timeoutMs: this.#settings.timeoutRemoteMs,
-      tls,
+  /** A session, or why there is none; does not wait longer than the signal allows. */
+  #openUnlessCut(
+    destination: Destination,
+    signal: AbortSignal | undefined,
+  ): Promise<KeptSession | NoSession> {
+    if (signal === undefined) return this.#open(destination, undefined);
+    return new Promise((resolve, reject) => {
+      const cut = () => resolve(CUT);
+      signal.addEventListener('abort', cut);
+      this.#open(destination, signal)
+        .finally(() => signal.removeEventListener('abort', cut))
+        .then((opened) => {
+          // Too late for this message: nobody takes the session.
+          if (signal.aborted && 'session' in opened) opened.session.quit();
+          resolve(signal.aborted ? CUT : opened);
+        }, reject);
     });
   }
 
-  #takeIdle(key: string): SmtpSession | undefined {
+  /** A session with the first host of the destination that can be reached. */
+  async #open(destination: Destination, signal: AbortSignal | undefined): Promise<KeptSession | NoSession> {
+    const found = await findMailHosts(destination, this.#lookUp);
+    if (!found.found) {
+      const isUnresolved = found.outcome === LOOKUP_FAILED;
+      return { outcome: found.outcome, contact: isUnresolved ? 'unresolved' : 'answered' };
+    }
+    const exchanger = destination.routed ? undefined : found.hosts[0]?.name;
+    let contact: Contact = 'answered';
+    for (const host of found.hosts) {
+      if (signal?.aborted) return CUT;
+      const address = `${host.address} ${destination.port}`;
+      if (this.#silent.isLeftAlone(address, this.#settings.clock.nowMs())) {
+        contact = 'none';
+        continue;
+      }
+      const startMs = this.#settings.clock.nowMs();
+      const opened = await this.#openAt(host, destination.port, signal);
+      if (signal?.aborted && (typeof opened !== 'object' || opened.state !== 'open')) return CUT;
+      const nowMs = this.#settings.clock.nowMs();
+      if (opened === 'no-answer') {
+        contact = 'none';
+        this.#silent.failed(address, nowMs);
+        continue;
+      }
+      this.#silent.answered(address);
+      if (opened?.state === 'open') return { session: opened.session, exchanger };
+      if (opened?.state !== 'refused') continue;
+      // A host that takes the connection and then is silent is no better than one that does not.
+      const isSilent = nowMs - startMs > this.#settings.timeoutConnectMs;
+      return { outcome: opened.outcome, contact: isSilent ? 'none' : 'answered' };
+    }
+    return { outcome: NO_CONNECTION, contact };
+  }
+
+  /** A session with one host, in clear if its TLS does not work; undefined if it cannot be reached. */
+  async #openAt(
+    host: MailHost,
+    port: number,
+    signal: AbortSignal | undefined,
+  ): Promise<OpenedSession | 'no-answer' | undefined> {
+    const key = `${host.address} ${port}`;
+    const tls = (this.#plain.get(key) ?? 0) <= this.#settings.clock.nowMs();
+    const opened = await this.#openOnce({ host, port, tls, signal });
+    if (typeof opened !== 'object' || opened.state !== 'tls-failed') return opened;
+    if (this.#plain.size >= PLAIN_HOSTS_MAX) this.#plain.clear();
+    this.#plain.set(key, this.#settings.clock.nowMs() + PLAIN_MS);
+    return this.#openOnce({ host, port, tls: false, signal });
+  }
+
+  async #openOnce({
+    host,
+    port,
+    tls,
+    signal,
+  }: {
+    readonly host: MailHost;
+    readonly port: number;
+    readonly tls: boolean;
+    readonly signal: AbortSignal | undefined;
+  }): Promise<OpenedSession | 'no-answer' | undefined> {
+    let socket: Socket;
+    try {
+      socket = await this.#connect(host.address, port, this.#settings.timeoutConnectMs, signal);
+    } catch (error) {
+      return NO_ANSWER.has(errorCode(error) ?? '') ? 'no-answer' : undefined;
+    }
+    const cut = () => void socket.destroy();
+    signal?.addEventListener('abort', cut);
+    try {
+      return await openSmtpSession(socket, {
+        heloName: this.#settings.heloName,
+        partnerName: host.name,
+        partner: host.address,
+        timeoutMs: this.#settings.timeoutRemoteMs,
+        tls,
+      });
+    } finally {
+      signal?.removeEventListener('abort', cut);
+    }
+  }
+
+  #takeIdle(key: string): KeptSession | undefined {
     for (let at = this.#idle.length - 1; at >= 0; at--) {
       if (this.#idle[at]!.key !== key) continue;
-      const [{ session } = this.#idle[at]!] = this.#idle.splice(at, 1);
-      if (session.usable) return session;
+      const [kept = this.#idle[at]!] = this.#idle.splice(at, 1);
+      if (kept.session.usable) return kept;
     }
     return undefined;
   }
 
   /** Makes a session ready for the next message; nobody waits for that. */
-  async #restore(key: string, session: SmtpSession, resetNeeded: boolean): Promise<void> {
+  async #restore(key: string, kept: KeptSession, resetNeeded: boolean): Promise<void> {
+    const { session } = kept;
     if (resetNeeded && !this.#closed) {
       this.#resetting.add(session);
       await session.reset();
       this.#resetting.delete(session);
     }
-    this.#keep(key, session);
+    this.#keep(key, kept);
   }
 
-  #keep(key: string, session: SmtpSession): void {
+  #keep(key: string, { session, exchanger }: KeptSession): void {
     if (!session.usable) return;
     if (this.#closed || this.#idleMs <= 0) {
       session.quit();
       return;
     }
-    this.#idle.push({ key, session, sinceMs: this.#settings.clock.nowMs() });
+    this.#idle.push({ key, session, exchanger, sinceMs: this.#settings.clock.nowMs() });
     if (this.#idle.length > IDLE_SESSIONS_MAX) this.#idle.shift()?.session.quit();
     // One timer for all, so that a message costs none.
     this.#stopSweep ??= this.#settings.clock.after(this.#idleMs, () => this.#sweep());
@@ -187,18 +295,28 @@ export class SmtpTransport implements RemoteTransport {
   }
 }
 
-function connectSocket(host: string, port: number, timeoutMs: number): Promise<Socket> {
+function connectSocket(
+  host: string,
+  port: number,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port });
+    const callOff = () => fail(new Error(`Cannot connect to ${host}: called off`));
     const fail = (error: Error) => {
+      signal?.removeEventListener('abort', callOff);
       socket.destroy();
       reject(error);
     };
-    socket.setTimeout(timeoutMs, () =>
-      fail(new Error(`Cannot connect to ${host}: no answer in ${timeoutMs} ms`)),
-    );
+    signal?.addEventListener('abort', callOff);
+    socket.setTimeout(timeoutMs, () => {
+      const error = new Error(`Cannot connect to ${host}: no answer in ${timeoutMs} ms`);
+      fail(Object.assign(error, { code: 'ETIMEDOUT' }));
+    });
     socket.once('error', fail);
     socket.once('connect', () => {
+      signal?.removeEventListener('abort', callOff);
       socket.setTimeout(0);
       socket.removeAllListeners('timeout');
       socket.off('error', fail);

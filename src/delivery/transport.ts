@@ -4,6 +4,7 @@
 import type { DeliveryIdentity } from '../core/format/maildir-name.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
 import type { Destination } from '../core/policy/route.ts';
+import type { Contact } from './scheduler.ts';
 
 /** One message for one local recipient. */
 export interface LocalDelivery {
@@ -27,12 +28,23 @@ export interface RemoteDelivery {
   /** One or more; the caller keeps to the limit per transaction. */
   readonly recipients: readonly Uint8Array[];
   readonly message: Uint8Array;
+  /** Asks to give up, which is done only as long as the partner has not answered. */
+  readonly signal?: AbortSignal;
+  /** Called once the partner answers, with the name of the best mail exchanger if one was looked up. */
+  readonly onAnswer?: (exchanger?: string) => void;
+}
+
+/** What became of a delivery. */
+export interface RemoteResult {
+  /** In the order of the recipients; without meaning if it was cut short. */
+  readonly outcomes: readonly Outcome[];
+  /** Whether the destination answered, be it to refuse; it is cut short only when asked to. */
+  readonly contact: Contact;
 }
 
 /** Hands messages to other hosts. */
 export interface RemoteTransport {
-  /** Outcomes in the order of the recipients. */
-  deliver(delivery: RemoteDelivery): Promise<Outcome[]>;
+  deliver(delivery: RemoteDelivery): Promise<RemoteResult>;
   /** Ends connections that are kept for later. */
   close(): Promise<void>;
 }

@@ -24,7 +24,7 @@ export async function runHubCommand(options: { home: string; qmqp: string }): Pr
 
 /**
  * Starts a hub, tells when it runs, and stops it at the first of the signals; a second one ends the process at once.
- * HUP is only logged unless it is one of them: to an administrator it never means "stop".
+ * HUP, unless it is one of them, makes it read control/destinations again: to an administrator it never means "stop".
  */
 export async function runUntilSignal(
   home: string,
@@ -44,8 +44,7 @@ export async function runUntilSignal(
   log.write('hub.started', { home, qmqp: formatHostPort(hub.qmqp) });
   // Before anybody is told, who might answer with a signal at once.
   const stopped = nextSignal(stopAt);
-  if (!stopAt.includes('SIGHUP'))
-    process.on('SIGHUP', () => log.write('hub.hangup', { text: 'control files are read at start only' }));
+  if (!stopAt.includes('SIGHUP')) process.on('SIGHUP', () => log.write('hub.hangup', { text: reload(hub) }));
   onStarted(hub);
   const signal = await stopped;
   log.write('hub.stopping', { signal });
@@ -54,6 +53,16 @@ export async function runUntilSignal(
   log.write('hub.stopped', { ...hub.stats() });
   flush();
   process.exit(0);
+}
+
+/** What came of reading again. */
+function reload(hub: Hub): string {
+  try {
+    hub.reload();
+    return 'control/destinations is read again, other control files at start only';
+  } catch (error) {
+    return `nothing has changed: ${reasonOf(error)}`;
+  }
 }
 
 function nextSignal(names: readonly NodeJS.Signals[]): Promise<string> {

@@ -6,8 +6,12 @@ import { hostname } from 'node:os';
 import { textOf } from '../core/bytes/bytes.ts';
 import { classifyRecipient } from '../core/policy/recipient.ts';
 import { createBounceSubmitter } from '../delivery/bouncer.ts';
-import { createDelivery, type Delivery } from '../delivery/delivery.ts';
-import { type DeliveryControls, readDeliveryControls } from '../delivery/delivery-controls.ts';
+import { createDelivery, createDestinationOf, type Delivery } from '../delivery/delivery.ts';
+import {
+  type DeliveryControls,
+  readDeliveryControls,
+  readDestinationRules,
+} from '../delivery/delivery-controls.ts';
 import { MaildirTransport } from '../delivery/maildir.ts';
 import { SmtpTransport } from '../delivery/remote-smtp.ts';
 import type { Clock } from '../host/clock.ts';
@@ -45,12 +49,14 @@ const STOP_GRACE_MS = 8_000;
 export class Hub {
   /** Where QMQP is taken, the port that was picked included. */
   readonly qmqp: HostPort;
+  readonly #home: string;
   readonly #queue: EmbeddedQueue;
   readonly #delivery: Delivery;
   readonly #listener: QmqpListener;
   readonly #admin: Server | undefined;
 
   private constructor(parts: {
+    home: string;
     qmqp: HostPort;
     queue: EmbeddedQueue;
     delivery: Delivery;
@@ -58,6 +64,7 @@ export class Hub {
     admin: Server | undefined;
   }) {
     this.qmqp = parts.qmqp;
+    this.#home = parts.home;
     this.#queue = parts.queue;
     this.#delivery = parts.delivery;
     this.#listener = parts.listener;
@@ -81,6 +88,7 @@ export class Hub {
       index: openWorkerIndex(`${folder}/index.sqlite`),
       clock,
       log,
+      destinationOf: createDestinationOf(controls.smtproutes),
     });
     const delivery = createHubDelivery({ home, clock, log, queue, controls });
     const listener = new QmqpListener({
@@ -99,7 +107,7 @@ export class Hub {
       const bound = await listener.listen(qmqp);
       await delivery.start();
       const admin = await openAdmin(home, queue, log);
-      return new Hub({ qmqp: bound, queue, delivery, listener, admin });
+      return new Hub({ home, qmqp: bound, queue, delivery, listener, admin });
     } catch (error) {
       await listener.close(0).catch(() => undefined);
       await queue.close();
@@ -109,6 +117,11 @@ export class Hub {
 
   stats(): QueueStats {
     return this.#queue.stats();
+  }
+
+  /** Reads control/destinations again. @throws SystemError when it cannot be understood: nothing has changed then */
+  reload(): void {
+    this.#delivery.reload(readDestinationRules(this.#home));
   }
 
   /** Accepts nothing more, lets sessions and deliveries under way end, closes the queue. */

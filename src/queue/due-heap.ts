@@ -1,25 +1,23 @@
-// What is due when: a binary heap ordered by time, then by message id. Nothing is ever searched or taken out of the
+// What is due when: a binary heap ordered by time, then by number. Nothing is ever searched or taken out of the
 // middle; whoever takes the first entry checks whether it still holds.
 
-import type { MessageId } from './queue.ts';
-
-/** A message (of one channel) and when it is due, ms since 1970. */
+/** Something that is due, ms since 1970; of those due at the same time the lower id comes first. */
 export interface DueEntry {
   readonly dueMs: number;
-  readonly id: MessageId;
+  readonly id: number;
 }
 
 /** Entries, earliest first; push and pop cost O(log n). */
-export class DueHeap {
-  readonly #entries: DueEntry[] = [];
+export class DueHeap<Entry extends DueEntry = DueEntry> {
+  readonly #entries: Entry[] = [];
 
   /** The earliest entry, or undefined. */
-  first(): DueEntry | undefined {
+  first(): Entry | undefined {
     return this.#entries[0];
   }
 
   /** Adds an entry. */
-  push(entry: DueEntry): void {
+  push(entry: Entry): void {
     const entries = this.#entries;
     let at = entries.length;
     entries.push(entry);
@@ -33,7 +31,7 @@ export class DueHeap {
   }
 
   /** Takes the earliest entry out. */
-  pop(): DueEntry | undefined {
+  pop(): Entry | undefined {
     const entries = this.#entries;
     const first = entries[0];
     const last = entries.pop();

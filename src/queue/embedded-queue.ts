@@ -6,15 +6,17 @@ import type { Clock } from '../host/clock.ts';
 import type { Files } from '../host/files.ts';
 import type { Log } from '../host/log.ts';
 import { SystemError } from '../host/system-error.ts';
-import { type DueEntry, DueHeap } from './due-heap.ts';
+import { Claims } from './claims.ts';
 import { EmbeddedIntake } from './embedded-intake.ts';
-import { Entry } from './entry.ts';
+import { Entry, type EntryOrigin, type Part } from './entry.ts';
 import { Journal, type Place } from './journal.ts';
 import type { JournalRecord, NewRecord } from './journal-record.ts';
 import { LargeBodies } from './large-bodies.ts';
 import type { IndexState, MessageIndex } from './message-index.ts';
 import type {
+  Admit,
   Channel,
+  DestinationOf,
   Envelope,
   FinishedMessage,
   Intake,
@@ -26,7 +28,7 @@ import type {
   Settled,
   Verdict,
 } from './queue.ts';
-import { CHANNELS } from './queue.ts';
+import { destinationByDomain } from './queue.ts';
 
 /** How an embedded queue is kept. */
 export interface EmbeddedQueueOptions {
@@ -42,9 +44,16 @@ export interface EmbeddedQueueOptions {
   readonly journalSizeMax?: number;
   /** Messages above this many bytes get a file of their own. Default 32 KB. */
   readonly inlineSizeMax?: number;
+  /** Default {@link destinationByDomain}. What has moved to the index keeps the destination that it had then. */
+  readonly destinationOf?: DestinationOf;
 }
 
-const DEFAULTS = { segmentSize: 16 << 20, journalSizeMax: 256 << 20, inlineSizeMax: 32 << 10 };
+const DEFAULTS = {
+  segmentSize: 16 << 20,
+  journalSizeMax: 256 << 20,
+  inlineSizeMax: 32 << 10,
+  destinationOf: destinationByDomain,
+};
 const LIST_PAGE = 1000;
 
 /** See the head of this file; {@link Queue} has the contract of each method. */
@@ -54,9 +63,9 @@ export class EmbeddedQueue implements Queue {
   readonly #index: MessageIndex;
   readonly #entries = new Map<MessageId, Entry>();
   readonly #bySegment = new Map<number, Set<Entry>>();
-  readonly #due: Readonly<Record<Channel, DueHeap>> = { local: new DueHeap(), remote: new DueHeap() };
+  readonly #claims: Claims;
   #journal!: Journal;
-  #indexState: IndexState = { messages: 0, nextDueMs: { local: undefined, remote: undefined } };
+  #indexMessages = 0;
   #nextId: MessageId = 1;
   /** Files of messages that are gone, being removed. */
   readonly #removals = new Set<Promise<void>>();
@@ -70,6 +79,7 @@ export class EmbeddedQueue implements Queue {
     this.#options = { ...DEFAULTS, ...options };
     this.#large = new LargeBodies(options.files, `${options.folder}/large`);
     this.#index = options.index;
+    this.#claims = new Claims(this.#entries, options.index, (state) => this.#note(state));
   }
 
   /**
@@ -83,7 +93,7 @@ export class EmbeddedQueue implements Queue {
     });
     await queue.#large.open();
     const { flushedThrough, highestId, ...state } = await options.index.open();
-    queue.#indexState = state;
+    queue.#note(state);
     queue.#nextId = highestId + 1;
     queue.#journal = await Journal.open({
       files: options.files,
@@ -107,34 +117,16 @@ export class EmbeddedQueue implements Queue {
     });
   }
 
-  async claim(channel: Channel, nowMs: number, limit: number): Promise<Job[]> {
-    const jobs: Job[] = [];
-    while (jobs.length < limit) {
-      const dueMs = this.nextDueMs(channel);
-      if (dueMs === undefined || dueMs > nowMs) break;
-      const first = this.#first(channel);
-      if (first === undefined || first.dueMs > dueMs) {
-        // The index is ahead: everything of it that comes before the first one in memory.
-        const until = Math.min(nowMs, first?.dueMs ?? nowMs);
-        const { jobs: more, ...state } = await this.#index.claim(channel, until, limit - jobs.length);
-        this.#indexState = state;
-        jobs.push(...more);
-        if (more.length === 0) break;
-        continue;
-      }
-      this.#due[channel].pop();
-      const entry = this.#entries.get(first.id)!;
-      entry.out[channel] = true;
-      jobs.push(entry.job(channel));
-    }
-    return jobs;
+  claim(channel: Channel, nowMs: number, limit: number, admit: Admit = () => true): Promise<Job[]> {
+    return this.#claims.claim(channel, nowMs, limit, admit);
+  }
+
+  resume(channel: Channel, destination: string): void {
+    this.#claims.agendas[channel].resume(destination);
   }
 
   nextDueMs(channel: Channel): number | undefined {
-    const memory = this.#first(channel)?.dueMs;
-    const index = this.#indexState.nextDueMs[channel];
-    if (memory === undefined || index === undefined) return memory ?? index;
-    return Math.min(memory, index);
+    return this.#claims.agendas[channel].nextDueMs();
   }
 
   onDue(listener: () => void): void {
@@ -158,17 +150,25 @@ export class EmbeddedQueue implements Queue {
     const entry = await this.#resting(job.id);
     if (entry === undefined) return this.#settleInIndex(job, verdicts, nextDueMs);
     const { id, segment } = entry.origin;
-    if (entry.wouldEndWell(job.channel, verdicts)) {
+    if (entry.wouldEndWell(verdicts)) {
       await this.#append(entry, { type: 'remove', id, segment });
       this.#drop(entry);
       return { finished: true, failures: [] };
     }
     const { channel } = job;
-    await this.#append(entry, { type: 'settle', id, segment, channel, nextDueMs, verdicts });
-    entry.apply(channel, verdicts, nextDueMs);
-    if (nextDueMs !== undefined) {
-      entry.out[channel] = false;
-      this.#schedule(entry, channel);
+    const part = entry.part(channel, job.destination);
+    const left = part === undefined || nextDueMs === undefined ? undefined : entry.firstLeft(part, verdicts);
+    const settlement = {
+      channel,
+      verdicts,
+      nextDueMs: left === undefined ? undefined : nextDueMs,
+      again: left === undefined ? [] : [left],
+    };
+    await this.#append(entry, { type: 'settle', id, segment, ...settlement });
+    entry.apply(settlement);
+    if (part !== undefined && nextDueMs !== undefined) {
+      part.out = false;
+      this.#schedule(entry, part, false);
     }
     if (!entry.isFinished) return { finished: false, failures: [] };
     if (!entry.hasFailures) await this.remove(id);
@@ -188,9 +188,10 @@ export class EmbeddedQueue implements Queue {
   async remove(id: MessageId): Promise<void> {
     const entry = await this.#resting(id);
     if (entry === undefined) {
-      const before = this.#indexState.messages;
-      this.#indexState = await this.#index.remove(id);
-      this.#finishedCount += before - this.#indexState.messages;
+      const state = await this.#index.remove(id);
+      this.#finishedCount += this.#indexMessages - state.messages;
+      this.#claims.forget(state.heads, id);
+      this.#note(state);
       await this.#large.remove(id);
       return;
     }
@@ -213,7 +214,7 @@ export class EmbeddedQueue implements Queue {
 
   stats(): QueueStats {
     return {
-      messages: this.#entries.size + this.#indexState.messages,
+      messages: this.#entries.size + this.#indexMessages,
       accepted: this.#accepted,
       finished: this.#finishedCount,
     };
@@ -238,9 +239,8 @@ export class EmbeddedQueue implements Queue {
     this.#accepted++;
     const { sender, recipients } = envelope;
     const bodyAt = body === undefined ? undefined : place.bodyAt;
-    const entry = new Entry({ id, birthMs, size, sender, recipients, segment: place.segment, bodyAt });
-    this.#add(entry);
-    for (const channel of CHANNELS) this.#schedule(entry, channel);
+    const entry = this.#add({ id, birthMs, size, sender, recipients, segment: place.segment, bodyAt });
+    for (const part of entry.parts) this.#schedule(entry, part, true);
     this.#spillIfLarge();
     // Nobody to deliver to: accepted, and done.
     if (entry.isFinished) await this.remove(id);
@@ -268,13 +268,12 @@ export class EmbeddedQueue implements Queue {
         break;
       case 'accept': {
         this.#nextId = Math.max(this.#nextId, record.id + 1);
-        this.#add(new Entry({ ...record, segment }));
+        this.#add({ ...record, segment });
         break;
       }
       case 'settle':
         // A verdict about a message of a flushed segment was taken into the index with it.
-        if (record.segment > flushedThrough)
-          this.#entries.get(record.id)?.apply(record.channel, record.verdicts, record.nextDueMs);
+        if (record.segment > flushedThrough) this.#entries.get(record.id)?.apply(record);
         break;
       case 'remove': {
         const entry = record.segment > flushedThrough ? this.#entries.get(record.id) : undefined;
@@ -287,7 +286,7 @@ export class EmbeddedQueue implements Queue {
   /** After replay: what is due, what is done, and what nobody refers to. */
   async #sweep(): Promise<void> {
     for (const entry of this.#entries.values())
-      for (const channel of CHANNELS) this.#schedule(entry, channel);
+      for (const part of entry.parts) this.#schedule(entry, part, false);
     for (const entry of [...this.#entries.values()]) {
       if (entry.isFinished && !entry.hasFailures) await this.remove(entry.origin.id);
     }
@@ -324,8 +323,10 @@ export class EmbeddedQueue implements Queue {
     verdicts: readonly Verdict[],
     nextDueMs: number | undefined,
   ): Promise<Settled> {
-    const { finished, ...state } = await this.#index.settle(job.id, job.channel, verdicts, nextDueMs);
-    this.#indexState = state;
+    const { channel, destination } = job;
+    const part = { channel, destination };
+    const { finished, ...state } = await this.#index.settle(job.id, part, verdicts, nextDueMs);
+    this.#note(state);
     this.#listener();
     if (finished === undefined) return { finished: false, failures: [] };
     if (finished.failures.length === 0) {
@@ -335,12 +336,14 @@ export class EmbeddedQueue implements Queue {
     return { finished: true, failures: finished.failures };
   }
 
-  #add(entry: Entry): void {
-    const { id, segment } = entry.origin;
+  #add(origin: EntryOrigin): Entry {
+    const entry = new Entry(origin, this.#options.destinationOf);
+    const { id, segment } = origin;
     this.#entries.set(id, entry);
     const others = this.#bySegment.get(segment);
     if (others === undefined) this.#bySegment.set(segment, new Set([entry]));
     else others.add(entry);
+    return entry;
   }
 
   #forget(entry: Entry): void {
@@ -363,24 +366,17 @@ export class EmbeddedQueue implements Queue {
     this.#removals.add(removal);
   }
 
-  #schedule(entry: Entry, channel: Channel): void {
-    const dueMs = entry.dueMs(channel);
-    if (dueMs === undefined || entry.out[channel]) return;
-    this.#due[channel].push({ dueMs, id: entry.origin.id });
-    this.#listener();
+  /** Takes down what the index said; every answer of it, in the order of the answers. */
+  #note(state: IndexState): void {
+    this.#indexMessages = state.messages;
+    this.#claims.note(state.heads);
   }
 
-  /** The earliest that still holds: not handed out, not gone, not moving, not rescheduled. */
-  #first(channel: Channel): DueEntry | undefined {
-    const heap = this.#due[channel];
-    for (;;) {
-      const first = heap.first();
-      if (first === undefined) return undefined;
-      const entry = this.#entries.get(first.id);
-      const holds = entry !== undefined && entry.moving === undefined && !entry.out[channel];
-      if (holds && entry.dueMs(channel) === first.dueMs) return first;
-      heap.pop();
-    }
+  #schedule(entry: Entry, part: Part, fresh: boolean): void {
+    if (part.left === 0 || part.out) return;
+    const due = { dueMs: part.dueMs, id: entry.origin.id };
+    this.#claims.agendas[part.channel].add(part.destination, due, fresh);
+    this.#listener();
   }
 
   #spillIfLarge(): void {
@@ -420,8 +416,9 @@ export class EmbeddedQueue implements Queue {
         );
       }
       if (rows.length > 0) {
-        this.#indexState = await this.#index.insert(rows, number!);
+        const state = await this.#index.insert(rows, number!);
         for (const entry of survivors) this.#forget(entry);
+        this.#note(state);
       }
       this.#bySegment.delete(number!);
       await this.#journal.retireOldest();
@@ -429,7 +426,7 @@ export class EmbeddedQueue implements Queue {
       for (const entry of entries) {
         entry.moving = undefined;
         if (this.#entries.has(entry.origin.id))
-          for (const channel of CHANNELS) this.#schedule(entry, channel);
+          for (const part of entry.parts) this.#schedule(entry, part, false);
       }
       arrived();
       this.#listener();

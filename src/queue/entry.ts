@@ -1,8 +1,10 @@
 // A message of the journal in memory: what its records amount to. The bytes stay on disk.
 
+import type { SettleRecord } from './journal-record.ts';
 import type { IndexRow } from './message-index.ts';
 import type {
   Channel,
+  DestinationOf,
   Failure,
   Job,
   MessageId,
@@ -11,7 +13,6 @@ import type {
   RecipientState,
   Verdict,
 } from './queue.ts';
-import { CHANNELS } from './queue.ts';
 
 /** What makes an entry: an accept record. */
 export interface EntryOrigin {
@@ -25,34 +26,77 @@ export interface EntryOrigin {
   readonly bodyAt: number | undefined;
 }
 
+/** The recipients of one message with one destination: what becomes a job. */
+export interface Part {
+  readonly channel: Channel;
+  readonly destination: string;
+  /** Indexes of its recipients, in order. */
+  readonly positions: readonly number[];
+  /** Recipients still to do. */
+  readonly left: number;
+  /** When it is tried next, if something is left. */
+  readonly dueMs: number;
+  /** Whether it is handed out. */
+  out: boolean;
+}
+
+interface OwnPart extends Part {
+  readonly positions: number[];
+  left: number;
+  dueMs: number;
+}
+
 /** Per-recipient state and due times of one message. */
 export class Entry {
   readonly origin: EntryOrigin;
   readonly #states: RecipientState[];
   readonly #failures: { readonly position: number; readonly report: string }[] = [];
-  readonly #left: Record<Channel, number> = { local: 0, remote: 0 };
-  readonly #due: Record<Channel, number>;
-  /** Channels that are handed out. */
-  readonly out: Record<Channel, boolean> = { local: false, remote: false };
+  readonly #parts: OwnPart[] = [];
+  readonly #partOf: OwnPart[];
+  /** By {@link partKey}; only for messages with several parts. */
+  readonly #byKey: Map<string, OwnPart> | undefined;
+  #left: number;
   /** Journal records about it that are being written. */
   writesUnderWay = 0;
   /** Set while it moves to the index; settled when it is there, or has stayed. */
   moving: Promise<void> | undefined;
 
-  constructor(origin: EntryOrigin) {
+  constructor(origin: EntryOrigin, destinationOf: DestinationOf) {
     this.origin = origin;
-    this.#states = origin.recipients.map(() => 'todo');
-    for (const { channel } of origin.recipients) this.#left[channel]++;
-    this.#due = { local: origin.birthMs, remote: origin.birthMs };
+    const { recipients, birthMs } = origin;
+    this.#states = recipients.map(() => 'todo');
+    this.#left = recipients.length;
+    if (recipients.length > 1) this.#byKey = new Map();
+    this.#partOf = recipients.map((recipient, position) => {
+      const { channel } = recipient;
+      const destination = destinationOf(recipient);
+      const key = this.#byKey && partKey(channel, destination);
+      let part = key === undefined ? undefined : this.#byKey?.get(key);
+      if (part === undefined) {
+        part = { channel, destination, positions: [], left: 0, dueMs: birthMs, out: false };
+        this.#parts.push(part);
+        if (key !== undefined) this.#byKey?.set(key, part);
+      }
+      part.positions.push(position);
+      part.left++;
+      return part;
+    });
   }
 
-  /** When the channel is tried next, or undefined if it has nothing left. */
-  dueMs(channel: Channel): number | undefined {
-    return this.#left[channel] > 0 ? this.#due[channel] : undefined;
+  /** Every part, those with nothing left included. */
+  get parts(): readonly Part[] {
+    return this.#parts;
+  }
+
+  /** The part of that destination, if the message has it. */
+  part(channel: Channel, destination: string): Part | undefined {
+    if (this.#byKey !== undefined) return this.#byKey.get(partKey(channel, destination));
+    const [only] = this.#parts;
+    return only?.channel === channel && only.destination === destination ? only : undefined;
   }
 
   get isFinished(): boolean {
-    return this.#left.local + this.#left.remote === 0;
+    return this.#left === 0;
   }
 
   get hasFailures(): boolean {
@@ -67,42 +111,56 @@ export class Entry {
   }
 
   /** Whether these verdicts would leave nothing to do and nothing to bounce. */
-  wouldEndWell(channel: Channel, verdicts: readonly Verdict[]): boolean {
-    const other = channel === 'local' ? 'remote' : 'local';
-    if (this.hasFailures || this.#left[other] > 0 || verdicts.length < this.#left[channel]) return false;
+  wouldEndWell(verdicts: readonly Verdict[]): boolean {
+    if (this.hasFailures || verdicts.length < this.#left) return false;
     const done = new Set<number>();
     for (const { index, state } of verdicts) {
       if (state !== 'done') return false;
       if (this.#states[index] === 'todo') done.add(index);
     }
-    return done.size === this.#left[channel];
+    return done.size === this.#left;
   }
 
-  /** Applies an attempt's verdicts; one about a recipient that is settled already is ignored. */
-  apply(channel: Channel, verdicts: readonly Verdict[], nextDueMs: number | undefined): void {
+  /** A recipient of the part that would still be to do after these verdicts. */
+  firstLeft(part: Part, verdicts: readonly Verdict[]): number | undefined {
+    const judged = new Set(verdicts.map(({ index }) => index));
+    return part.positions.find((position) => this.#states[position] === 'todo' && !judged.has(position));
+  }
+
+  /** Applies what a record says; a verdict about a recipient that is settled already is ignored. */
+  apply({ channel, verdicts, nextDueMs, again }: Omit<SettleRecord, 'type' | 'id' | 'segment'>): void {
     for (const { index, state, report } of verdicts) {
       if (this.#states[index] !== 'todo') continue;
       this.#states[index] = state;
-      this.#left[this.origin.recipients[index]!.channel]--;
+      this.#partOf[index]!.left--;
+      this.#left--;
       if (state === 'failed') this.#failures.push({ position: index, report: report ?? '' });
     }
-    if (nextDueMs !== undefined) this.#due[channel] = nextDueMs;
+    if (nextDueMs === undefined) return;
+    const meant =
+      again.length > 0
+        ? again.flatMap((index) => this.#partOf[index] ?? [])
+        : this.#parts.filter((part) => part.channel === channel);
+    for (const part of meant) part.dueMs = nextDueMs;
   }
 
-  job(channel: Channel): Job {
+  job(part: Part): Job {
     const { id, sender, birthMs, size, recipients } = this.origin;
+    const { channel, destination, dueMs } = part;
     const todo: { index: number; address: Uint8Array }[] = [];
-    for (let index = 0; index < recipients.length; index++) {
-      const recipient = recipients[index]!;
-      if (recipient.channel === channel && this.#states[index] === 'todo')
-        todo.push({ index, address: recipient.address });
+    for (const index of part.positions) {
+      if (this.#states[index] === 'todo') todo.push({ index, address: recipients[index]!.address });
     }
-    return { id, channel, sender, birthMs, size, recipients: todo };
+    return { id, channel, destination, dueMs, sender, birthMs, size, recipients: todo };
   }
 
   queued(): QueuedMessage {
     const { id, birthMs, size, sender } = this.origin;
-    return { id, birthMs, size, sender, recipients: this.#recipientStates(), due: this.#dueTimes() };
+    const due: { local?: number; remote?: number } = {};
+    for (const { channel, left, dueMs } of this.#parts) {
+      if (left > 0) due[channel] = Math.min(due[channel] ?? dueMs, dueMs);
+    }
+    return { id, birthMs, size, sender, recipients: this.#recipientStates(), due };
   }
 
   /** The row that takes its place in the index. */
@@ -116,8 +174,15 @@ export class Entry {
       body,
       recipients: this.#recipientStates(),
       failures: this.#failures,
-      due: this.#dueTimes(),
-      out: CHANNELS.filter((channel) => this.out[channel]),
+      parts: this.#parts
+        .filter(({ left }) => left > 0)
+        .map(({ channel, destination, dueMs, out, positions }) => ({
+          channel,
+          destination,
+          dueMs,
+          out,
+          positions: positions.filter((position) => this.#states[position] === 'todo'),
+        })),
     };
   }
 
@@ -128,10 +193,8 @@ export class Entry {
       state: this.#states[index]!,
     }));
   }
+}
 
-  #dueTimes(): { local?: number; remote?: number } {
-    const local = this.dueMs('local');
-    const remote = this.dueMs('remote');
-    return { ...(local !== undefined && { local }), ...(remote !== undefined && { remote }) };
-  }
+function partKey(channel: Channel, destination: string): string {
+  return `${channel}:${destination}`;
 }

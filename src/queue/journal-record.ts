@@ -13,6 +13,8 @@ export const START_RECORD_SIZE = RECORD_HEADER_SIZE + 20;
 export const ADDRESS_BYTES_MAX = 65535;
 
 const ACCEPT_FIXED_SIZE = 8 + 8 + 8 + 1 + 4;
+const VERDICT_SIZE = 4 + 1 + 4;
+const STATE_NUMBER = { todo: 0, done: 1, failed: 2 } as const;
 
 /** First record of a segment: how far its predecessor counts. */
 export interface StartRecord {
@@ -44,9 +46,14 @@ export interface SettleRecord {
   /** Segment of the message's accept record. */
   readonly segment: number;
   readonly channel: Channel;
-  /** When the channel is tried next; undefined leaves the time as it is. */
+  /**
+   * When the destinations of the recipients in `again` are tried next, or, if there are none (records of hubs that knew
+   * no destinations), the whole channel; undefined leaves the times as they are.
+   */
   readonly nextDueMs: number | undefined;
   readonly verdicts: readonly Verdict[];
+  /** Indexes of recipients that are still to do, one for each destination meant. */
+  readonly again: readonly number[];
 }
 
 /** A message is gone. */
@@ -95,8 +102,8 @@ export function recordSize(record: NewRecord): number {
     case 'settle': {
       let size = RECORD_HEADER_SIZE + 25;
       for (const verdict of record.verdicts)
-        size += 9 + (verdict.report === undefined ? 0 : verdict.report.length);
-      return size;
+        size += VERDICT_SIZE + (verdict.report === undefined ? 0 : verdict.report.length);
+      return size + VERDICT_SIZE * record.again.length;
     }
     case 'remove':
       return RECORD_HEADER_SIZE + 12;
@@ -191,11 +198,16 @@ function encodeSettle(writer: Writer, record: SettleRecord): void {
   writer.u32(record.segment);
   writer.u8(CHANNELS.indexOf(record.channel));
   writer.f64(record.nextDueMs ?? Number.NaN);
-  writer.u32(record.verdicts.length);
+  writer.u32(record.verdicts.length + record.again.length);
+  for (const index of record.again) {
+    writer.u32(index);
+    writer.u8(STATE_NUMBER.todo);
+    writer.u32(0);
+  }
   for (const { index, state, report } of record.verdicts) {
     const text = Buffer.from(report ?? '', 'latin1');
     writer.u32(index);
-    writer.u8(state === 'done' ? 1 : 2);
+    writer.u8(STATE_NUMBER[state]);
     writer.u32(text.length);
     writer.bytes(text);
   }
@@ -269,16 +281,20 @@ function decodeAccept(buffer: Buffer, start: number): AcceptRecord {
 
 function decodeSettle(buffer: Buffer, start: number): SettleRecord {
   const verdicts: Verdict[] = [];
+  const again: number[] = [];
   const nextDueMs = buffer.readDoubleLE(start + 13);
   let at = start + 25;
   for (let left = buffer.readUInt32LE(start + 21); left > 0; left--) {
     const index = buffer.readUInt32LE(at);
     const length = buffer.readUInt32LE(at + 5);
-    const report = buffer.toString('latin1', at + 9, at + 9 + length);
-    verdicts.push(
-      buffer.readUInt8(at + 4) === 1 ? { index, state: 'done' } : { index, state: 'failed', report },
-    );
-    at += 9 + length;
+    const state = buffer.readUInt8(at + 4);
+    const report = buffer.toString('latin1', at + VERDICT_SIZE, at + VERDICT_SIZE + length);
+    if (state === STATE_NUMBER.todo) again.push(index);
+    else
+      verdicts.push(
+        state === STATE_NUMBER.done ? { index, state: 'done' } : { index, state: 'failed', report },
+      );
+    at += VERDICT_SIZE + length;
   }
   return {
     type: 'settle',
@@ -287,5 +303,6 @@ function decodeSettle(buffer: Buffer, start: number): SettleRecord {
     channel: CHANNELS[buffer.readUInt8(start + 12)]!,
     nextDueMs: Number.isNaN(nextDueMs) ? undefined : nextDueMs,
     verdicts,
+    again,
   };
 }

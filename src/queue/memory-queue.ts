@@ -4,52 +4,55 @@
 import { concatBytes, copyBytes } from '../core/bytes/bytes.ts';
 import type { Clock } from '../host/clock.ts';
 import { SystemError } from '../host/system-error.ts';
-import { DueHeap } from './due-heap.ts';
+import { Agenda } from './agenda.ts';
+import { Entry, type Part } from './entry.ts';
 import type {
+  Admit,
   Channel,
+  DestinationOf,
   Envelope,
-  Failure,
   Intake,
   Job,
   MessageId,
   Queue,
   QueuedMessage,
   QueueStats,
-  Recipient,
-  RecipientState,
   Verdict,
 } from './queue.ts';
-import { CHANNELS } from './queue.ts';
-
-interface StoredMessage {
-  readonly id: MessageId;
-  readonly birthMs: number;
-  readonly body: Uint8Array;
-  readonly sender: Uint8Array;
-  readonly recipients: (Recipient & { state: RecipientState })[];
-  readonly failures: Failure[];
-  readonly due: Record<Channel, number>;
-}
+import { destinationByDomain } from './queue.ts';
 
 /** What outlives a {@link MemoryQueue}, as files outlive a process. */
 export class MemoryQueueStorage {
   nextId: MessageId = 1;
-  readonly messages = new Map<MessageId, StoredMessage>();
+  readonly messages = new Map<MessageId, { readonly entry: Entry; readonly body: Uint8Array }>();
 }
 
 /** A queue without a disk; see the file header. */
 export class MemoryQueue implements Queue {
   readonly #storage: MemoryQueueStorage;
   readonly #clock: Clock;
-  readonly #due = { local: new DueHeap(), remote: new DueHeap() };
+  readonly #destinationOf: DestinationOf;
+  readonly #agendas: Readonly<Record<Channel, Agenda>>;
   readonly #listeners: (() => void)[] = [];
   #accepted = 0;
   #finished = 0;
 
-  constructor(storage: MemoryQueueStorage, clock: Clock) {
+  constructor(storage: MemoryQueueStorage, clock: Clock, destinationOf = destinationByDomain) {
     this.#storage = storage;
     this.#clock = clock;
-    for (const message of storage.messages.values()) this.#schedule(message, CHANNELS);
+    this.#destinationOf = destinationOf;
+    const createAgenda = (channel: Channel) =>
+      new Agenda(({ id, dueMs }, destination) => {
+        const part = storage.messages.get(id)?.entry.part(channel, destination);
+        return part !== undefined && !part.out && part.left > 0 && part.dueMs === dueMs;
+      });
+    this.#agendas = { local: createAgenda('local'), remote: createAgenda('remote') };
+    for (const { entry } of storage.messages.values()) {
+      for (const part of entry.parts) {
+        part.out = false;
+        this.#schedule(entry, part, false);
+      }
+    }
   }
 
   begin(): Intake {
@@ -61,23 +64,25 @@ export class MemoryQueue implements Queue {
     };
   }
 
-  async claim(channel: Channel, nowMs: number, limit: number): Promise<Job[]> {
+  async claim(channel: Channel, nowMs: number, limit: number, admit: Admit = () => true): Promise<Job[]> {
     const jobs: Job[] = [];
-    while (jobs.length < limit && (this.nextDueMs(channel) ?? Number.POSITIVE_INFINITY) <= nowMs) {
-      const message = this.#storage.messages.get(this.#due[channel].pop()?.id ?? 0);
-      if (message !== undefined) jobs.push(jobOf(message, channel));
+    while (jobs.length < limit) {
+      const next = this.#agendas[channel].next(nowMs, admit);
+      if (next?.from !== 'memory') break;
+      const { entry } = this.#storage.messages.get(next.id)!;
+      const part = entry.part(channel, next.destination)!;
+      part.out = true;
+      jobs.push(entry.job(part));
     }
     return jobs;
   }
 
+  resume(channel: Channel, destination: string): void {
+    this.#agendas[channel].resume(destination);
+  }
+
   nextDueMs(channel: Channel): number | undefined {
-    const heap = this.#due[channel];
-    let first = heap.first();
-    while (first !== undefined && !this.#storage.messages.has(first.id)) {
-      heap.pop();
-      first = heap.first();
-    }
-    return first?.dueMs;
+    return this.#agendas[channel].nextDueMs();
   }
 
   onDue(listener: () => void): void {
@@ -91,27 +96,32 @@ export class MemoryQueue implements Queue {
   }
 
   async settle(job: Job, verdicts: readonly Verdict[], nextDueMs: number | undefined) {
-    const message = this.#storage.messages.get(job.id);
-    if (message === undefined) return { finished: false, failures: [] };
-    for (const { index, state, report } of verdicts) {
-      const recipient = message.recipients[index];
-      if (recipient?.state !== 'todo') continue;
-      recipient.state = state;
-      if (state === 'failed') message.failures.push({ address: recipient.address, report: report ?? '' });
+    const entry = this.#storage.messages.get(job.id)?.entry;
+    const part = entry?.part(job.channel, job.destination);
+    if (entry === undefined || part === undefined) return { finished: false, failures: [] };
+    const left = entry.firstLeft(part, verdicts);
+    const ends = nextDueMs !== undefined;
+    entry.apply({
+      channel: job.channel,
+      verdicts,
+      nextDueMs: left === undefined ? undefined : nextDueMs,
+      again: left === undefined ? [] : [left],
+    });
+    if (ends) {
+      part.out = false;
+      this.#schedule(entry, part, false);
     }
-    if (nextDueMs !== undefined) {
-      message.due[job.channel] = nextDueMs;
-      this.#schedule(message, [job.channel]);
-    }
-    const finished = isFinished(message);
-    if (finished && message.failures.length === 0) await this.remove(job.id);
-    return { finished, failures: message.failures };
+    if (entry.isFinished && !entry.hasFailures) await this.remove(job.id);
+    return { finished: entry.isFinished, failures: entry.isFinished ? entry.failures : [] };
   }
 
   async finished() {
     return [...this.#storage.messages.values()]
-      .filter(isFinished)
-      .map(({ id, sender, birthMs, failures }) => ({ id, sender, birthMs, failures }));
+      .filter(({ entry }) => entry.isFinished)
+      .map(({ entry: { origin, failures } }) => {
+        const { id, sender, birthMs } = origin;
+        return { id, sender, birthMs, failures };
+      });
   }
 
   async remove(id: MessageId): Promise<void> {
@@ -119,21 +129,7 @@ export class MemoryQueue implements Queue {
   }
 
   async *list(): AsyncIterable<QueuedMessage> {
-    for (const message of this.#storage.messages.values()) {
-      const due: { local?: number; remote?: number } = {};
-      for (const channel of CHANNELS) {
-        if (todoOf(message, channel).length > 0) due[channel] = message.due[channel];
-      }
-      const { id, birthMs, sender, recipients, body } = message;
-      yield {
-        id,
-        birthMs,
-        sender,
-        recipients: recipients.map((one) => ({ ...one })),
-        size: body.length,
-        due,
-      };
-    }
+    for (const { entry } of this.#storage.messages.values()) yield entry.queued();
   }
 
   stats(): QueueStats {
@@ -152,50 +148,27 @@ export class MemoryQueue implements Queue {
       this.#finished++;
       return id;
     }
-    const message: StoredMessage = {
+    const origin = {
       id,
       birthMs,
-      body,
+      size: body.length,
       sender: copyBytes(envelope.sender),
       recipients: envelope.recipients.map(({ address, channel }) => ({
         address: copyBytes(address),
         channel,
-        state: 'todo',
       })),
-      failures: [],
-      due: { local: birthMs, remote: birthMs },
+      segment: 0,
+      bodyAt: undefined,
     };
-    this.#storage.messages.set(id, message);
-    this.#schedule(message, CHANNELS);
+    const entry = new Entry(origin, this.#destinationOf);
+    this.#storage.messages.set(id, { entry, body });
+    for (const part of entry.parts) this.#schedule(entry, part, true);
     return id;
   }
 
-  #schedule(message: StoredMessage, channels: readonly Channel[]): void {
-    for (const channel of channels) {
-      if (todoOf(message, channel).length > 0)
-        this.#due[channel].push({ dueMs: message.due[channel], id: message.id });
-    }
+  #schedule(entry: Entry, part: Part, fresh: boolean): void {
+    if (part.left === 0) return;
+    this.#agendas[part.channel].add(part.destination, { dueMs: part.dueMs, id: entry.origin.id }, fresh);
     for (const listener of this.#listeners) listener();
   }
-}
-
-function todoOf(message: StoredMessage, channel: Channel): { index: number; address: Uint8Array }[] {
-  return message.recipients.flatMap(({ address, channel: itsChannel, state }, index) =>
-    state === 'todo' && itsChannel === channel ? [{ index, address }] : [],
-  );
-}
-
-function isFinished(message: StoredMessage): boolean {
-  return message.recipients.every(({ state }) => state !== 'todo');
-}
-
-function jobOf(message: StoredMessage, channel: Channel): Job {
-  return {
-    id: message.id,
-    channel,
-    sender: message.sender,
-    birthMs: message.birthMs,
-    size: message.body.length,
-    recipients: todoOf(message, channel),
-  };
 }

@@ -25,16 +25,38 @@ export interface IndexRow {
     readonly state: RecipientState;
   }[];
   readonly failures: readonly { readonly position: number; readonly report: string }[];
-  readonly due: { readonly local?: number; readonly remote?: number };
-  /** Channels that are handed out at the moment. */
-  readonly out: readonly Channel[];
+  /** Those with something left to do. */
+  readonly parts: readonly (PartName & {
+    readonly dueMs: number;
+    /** Whether it is handed out at the moment. */
+    readonly out: boolean;
+    /** Indexes of its recipients that are left. */
+    readonly positions: readonly number[];
+  })[];
 }
 
-/** What the queue keeps in mind of the index between calls. */
+/** A destination of a channel. */
+export interface PartName {
+  readonly channel: Channel;
+  readonly destination: string;
+}
+
+/** The earliest due time of what the index has for a destination and has not handed out, ms; undefined for nothing. */
+export interface IndexHead extends PartName {
+  readonly dueMs: number | undefined;
+}
+
+/** What the queue keeps in mind of the index between calls: each call tells what it changed. */
 export interface IndexState {
   readonly messages: number;
-  /** Earliest due time per channel of what is not handed out, ms. */
-  readonly nextDueMs: Readonly<Record<Channel, number | undefined>>;
+  readonly heads: readonly IndexHead[];
+}
+
+/** How many jobs of a destination are wanted, and until when they are due. */
+export interface Wanted {
+  readonly destination: string;
+  readonly untilMs: number;
+  readonly limit: number;
 }
 
 /** Each call is durable when it resolves; a failed call changed nothing. */
@@ -43,10 +65,11 @@ export interface MessageIndex {
   open(): Promise<IndexState & { readonly flushedThrough: number; readonly highestId: number }>;
   /** Takes over the survivors of all journal segments up to `through`. */
   insert(rows: readonly IndexRow[], through: number): Promise<IndexState>;
-  claim(channel: Channel, nowMs: number, limit: number): Promise<IndexState & { readonly jobs: Job[] }>;
+  /** Hands out jobs of these destinations, earliest due first. */
+  claim(channel: Channel, wanted: readonly Wanted[]): Promise<IndexState & { readonly jobs: Job[] }>;
   settle(
     id: MessageId,
-    channel: Channel,
+    part: PartName,
     verdicts: readonly Verdict[],
     nextDueMs: number | undefined,
   ): Promise<IndexState & { readonly finished: FinishedMessage | undefined }>;

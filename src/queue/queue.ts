@@ -4,6 +4,9 @@
 // The acceptance contract: when `commit` resolves, message and envelope are on stable storage in one atomic step; when it
 // rejects or the process dies earlier, nothing of the message will ever be delivered.
 
+import { lowerCase, textOf } from '../core/bytes/bytes.ts';
+import { domainOf } from '../core/format/domain-map.ts';
+
 /** Names a message in its store: a positive safe integer, never used twice, growing with time of acceptance. */
 export type MessageId = number;
 
@@ -19,6 +22,18 @@ export interface Recipient {
   readonly address: Uint8Array;
   readonly channel: Channel;
 }
+
+/**
+ * Names the destination of a recipient: what can share a connection, and is slow or dead together. Recipients of one
+ * message with one destination are one {@link Job}; destinations take turns. It may answer otherwise after a restart.
+ */
+export type DestinationOf = (recipient: Recipient) => string;
+
+/** All local recipients together; remote ones by the domain, in lower case. */
+export const destinationByDomain: DestinationOf = ({ address, channel }) =>
+  channel === 'local' ? '' : textOf(lowerCase(domainOf(address) ?? NO_BYTES));
+
+const NO_BYTES = new Uint8Array(0);
 
 /** What is stored beside the message's bytes. */
 export interface Envelope {
@@ -46,16 +61,20 @@ export interface Intake {
   abort(): void;
 }
 
-/** A message of which some recipients of one channel are due, handed out to be delivered. */
+/** A message of which the recipients of one destination are due, handed out to be delivered. */
 export interface Job {
   readonly id: MessageId;
   readonly channel: Channel;
+  /** What {@link DestinationOf} said of the recipients. */
+  readonly destination: string;
+  /** Since when it is due, ms since 1970. */
+  readonly dueMs: number;
   readonly sender: Uint8Array;
   /** Time of acceptance, ms since 1970. */
   readonly birthMs: number;
   /** Bytes of the message. */
   readonly size: number;
-  /** Recipients of this channel that are still to do; `index` names the recipient in the message. */
+  /** Recipients of the destination that are still to do; `index` names the recipient in the message. */
   readonly recipients: readonly { readonly index: number; readonly address: Uint8Array }[];
 }
 
@@ -74,7 +93,7 @@ export interface QueuedMessage {
   readonly size: number;
   readonly sender: Uint8Array;
   readonly recipients: readonly (Recipient & { readonly state: RecipientState })[];
-  /** When each channel with work left is tried next, ms since 1970. */
+  /** When the first destination of each channel with work left is tried next, ms since 1970. */
   readonly due: { readonly local?: number; readonly remote?: number };
 }
 
@@ -105,24 +124,35 @@ export interface QueueStats {
   readonly finished: number;
 }
 
+/** Whether a job of that destination may be handed out now; `isFresh` if it got new mail since it was last asked about. */
+export type Admit = (destination: string, isFresh: boolean) => boolean;
+
 /** A durable queue with one owner process. */
 export interface Queue {
   /** Starts taking in a message. */
   begin(): Intake;
   /**
-   * Hands out up to `limit` jobs of the channel that are due at `nowMs` and not handed out already, earliest due first.
+   * Hands out up to `limit` jobs of the channel that are due at `nowMs` and not handed out already: destinations take
+   * turns, those with new mail jump the line every other time, and the earliest due of a destination comes first.
+   * `admit` is asked before each job; a destination for which it says no is passed over, at no further cost, until
+   * {@link resume} or new mail for it.
    * A job stays handed out until {@link settle} or the end of the process; after a restart it is due again.
    */
-  claim(channel: Channel, nowMs: number, limit: number): Promise<Job[]>;
-  /** The earliest time at which {@link claim} would find something not handed out, ms; undefined if nothing waits. */
+  claim(channel: Channel, nowMs: number, limit: number, admit?: Admit): Promise<Job[]>;
+  /** Lets a destination that was passed over have its turns again; does not call the {@link onDue} listener. */
+  resume(channel: Channel, destination: string): void;
+  /**
+   * The earliest time at which {@link claim} would find something not handed out, ms; undefined if nothing waits but
+   * what is passed over.
+   */
   nextDueMs(channel: Channel): number | undefined;
   /** Called after each commit or other change that may make something due earlier than {@link nextDueMs} said. */
   onDue(listener: () => void): void;
   /** The message's bytes as given to {@link Intake.write}. @throws SystemError */
   read(id: MessageId): Promise<Uint8Array>;
   /**
-   * Records verdicts of an attempt; durable when it resolves. With `nextDueMs` the attempt is over and recipients that
-   * are left are tried next at that time. Without it the attempt goes on and the job stays handed out: what is
+   * Records verdicts of an attempt; durable when it resolves. With `nextDueMs` the attempt is over and recipients of the
+   * job that are left are tried next at that time. Without it the attempt goes on and the job stays handed out: what is
    * delivered of a message to many hosts is on disk before the slowest host answers.
    * Resolves with `failures` when no recipient of either channel is left to do: the caller then queues the bounce, if
    * one is due, and calls {@link remove}; after a crash in between the message is handed out again by {@link finished}.

@@ -2,7 +2,8 @@
 // that calls which wait together share one flush. docs/internals/queue.md has the tables.
 
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { IndexRow, IndexState } from './message-index.ts';
+import { INSERT_PART, insertPart, migrateIndex, unpackPositions } from './index-parts.ts';
+import type { IndexRow, IndexState, PartName, Wanted } from './message-index.ts';
 import type {
   Channel,
   Failure,
@@ -15,15 +16,12 @@ import type {
 } from './queue.ts';
 import { CHANNELS } from './queue.ts';
 
+// Bodies stay out of every index; a part is found by its destination's earliest due time, its recipients by their numbers.
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS message (
-  id INTEGER PRIMARY KEY, birth REAL NOT NULL, size INTEGER NOT NULL, sender BLOB NOT NULL, body BLOB,
-  local_due REAL, remote_due REAL
+  id INTEGER PRIMARY KEY, birth REAL NOT NULL, size INTEGER NOT NULL, sender BLOB NOT NULL, body BLOB, parts INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX IF NOT EXISTS message_local_due ON message (local_due, id) WHERE local_due IS NOT NULL;
-CREATE INDEX IF NOT EXISTS message_remote_due ON message (remote_due, id) WHERE remote_due IS NOT NULL;
-CREATE INDEX IF NOT EXISTS message_finished ON message (id) WHERE local_due IS NULL AND remote_due IS NULL;
 CREATE TABLE IF NOT EXISTS recipient (
   message INTEGER NOT NULL, position INTEGER NOT NULL, channel INTEGER NOT NULL, state INTEGER NOT NULL, address BLOB NOT NULL,
   PRIMARY KEY (message, position)
@@ -32,8 +30,17 @@ CREATE TABLE IF NOT EXISTS failure (
   serial INTEGER PRIMARY KEY, message INTEGER NOT NULL, position INTEGER NOT NULL, report TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS failure_message ON failure (message, serial);
+CREATE TABLE IF NOT EXISTS part (
+  message INTEGER NOT NULL, channel INTEGER NOT NULL, destination TEXT NOT NULL, due REAL NOT NULL, todo INTEGER NOT NULL, positions BLOB NOT NULL,
+  PRIMARY KEY (message, channel, destination)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS part_due ON part (channel, destination, due, message);
 `;
+const FINISHED_INDEX = 'CREATE INDEX IF NOT EXISTS message_finished ON message (id) WHERE parts = 0';
 
+/** Jobs of one destination in order: by the index alone, from its first row. */
+export const WAITING =
+  'SELECT message, due FROM part WHERE channel = ? AND destination = ? AND due <= ? ORDER BY due, message LIMIT ?';
 const STATES: readonly RecipientState[] = ['todo', 'done', 'failed'];
 
 interface MessageRow {
@@ -42,8 +49,12 @@ interface MessageRow {
   size: number;
   sender: Uint8Array;
   body: Uint8Array | null;
-  local_due: number | null;
-  remote_due: number | null;
+  parts: number;
+}
+
+interface WaitingRow {
+  message: number;
+  due: number;
 }
 
 interface RecipientRow {
@@ -57,8 +68,8 @@ interface RecipientRow {
 export class SqliteIndex {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
-  /** Handed out, as `channel:id`; lives in memory only: after a crash everything is due again. */
-  readonly #out = new Set<string>();
+  /** Messages handed out, by destination; lives in memory only: after a crash everything is due again. */
+  readonly #out = new Map<string, Set<MessageId>>();
   /** What rollback has to do to the memory. */
   readonly #undo: (() => void)[] = [];
   #messages: number;
@@ -73,6 +84,8 @@ export class SqliteIndex {
     this.#db.exec('PRAGMA cache_size = -65536');
     this.#db.exec('BEGIN EXCLUSIVE');
     this.#db.exec(SCHEMA);
+    migrateIndex(this.#db);
+    this.#db.exec(FINISHED_INDEX);
     this.#db.exec('COMMIT');
     this.#messages = this.#number('SELECT count(*) AS n FROM message');
   }
@@ -89,79 +102,108 @@ export class SqliteIndex {
   /** Undoes everything since begin; what is only kept in memory is brought back in line. */
   rollback(): void {
     if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-    for (const undo of this.#undo.reverse()) undo();
+    for (const undo of this.#undo.splice(0).reverse()) undo();
     this.#undo.length = 0;
     this.#messages = this.#number('SELECT count(*) AS n FROM message');
   }
 
+  /** Reads each part's entry in one index once, and none of the messages. */
   open(): IndexState & { flushedThrough: number; highestId: number } {
-    const flushedThrough = this.#number(
-      "SELECT coalesce(max(value), 0) AS n FROM meta WHERE key = 'flushed_through'",
+    const heads = this.#rows<{ channel: number; destination: string; due: number }>(
+      'SELECT channel, destination, min(due) AS due FROM part GROUP BY channel, destination',
     );
     return {
-      ...this.state(),
-      flushedThrough,
+      messages: this.#messages,
+      heads: heads.map(({ channel, destination, due }) => ({
+        channel: CHANNELS[channel]!,
+        destination,
+        dueMs: due,
+      })),
+      flushedThrough: this.#number(
+        "SELECT coalesce(max(value), 0) AS n FROM meta WHERE key = 'flushed_through'",
+      ),
       highestId: this.#number('SELECT coalesce(max(id), 0) AS n FROM message'),
     };
   }
 
-  state(): IndexState {
-    const first = (channel: Channel) => this.#due(channel, Number.MAX_VALUE, 1)[0]?.due;
-    return { messages: this.#messages, nextDueMs: { local: first('local'), remote: first('remote') } };
-  }
-
   insert(rows: readonly IndexRow[], through: number): IndexState {
-    for (const row of rows) this.#insertRow(row);
+    const touched = new Map<string, PartName>();
+    for (const row of rows) {
+      this.#insertRow(row);
+      for (const part of row.parts) touched.set(outKey(part), part);
+    }
     this.#run("INSERT OR REPLACE INTO meta (key, value) VALUES ('flushed_through', ?)", through);
-    return this.state();
+    return this.#state([...touched.values()]);
   }
 
-  claim(channel: Channel, nowMs: number, limit: number): IndexState & { jobs: Job[] } {
-    const jobs = this.#due(channel, nowMs, limit).map(({ id }) => this.#job(id, channel));
-    for (const job of jobs) this.#setOut(outKey(job.id, channel), true);
-    return { ...this.state(), jobs };
+  claim(channel: Channel, wanted: readonly Wanted[]): IndexState & { jobs: Job[] } {
+    const jobs = wanted.flatMap(({ destination, untilMs, limit }) => {
+      const part = { channel, destination };
+      const rows = this.#waiting(part, untilMs, limit);
+      for (const { message } of rows) this.#setOut(part, message, true);
+      return rows.map((row) => this.#job(part, row));
+    });
+    return { ...this.#state(wanted.map(({ destination }) => ({ channel, destination }))), jobs };
   }
 
   settle(
     id: MessageId,
-    channel: Channel,
+    part: PartName,
     verdicts: readonly Verdict[],
     nextDueMs: number | undefined,
   ): IndexState & { finished: FinishedMessage | undefined } {
+    let settled = 0;
     for (const verdict of verdicts) {
-      this.#run(
-        'UPDATE recipient SET state = ? WHERE message = ? AND position = ?',
+      const { changes } = this.#run(
+        'UPDATE recipient SET state = ? WHERE message = ? AND position = ? AND state = 0',
         STATES.indexOf(verdict.state),
         id,
         verdict.index,
       );
+      if (changes === 0) continue;
+      settled++;
       if (verdict.state === 'failed') this.#insertFailure(id, verdict.index, verdict.report ?? '');
     }
-    const left = this.#number(
-      'SELECT count(*) AS n FROM recipient WHERE message = ? AND channel = ? AND state = 0',
-      id,
-      CHANNELS.indexOf(channel),
+    const name = [id, CHANNELS.indexOf(part.channel), part.destination] as const;
+    this.#run(
+      'UPDATE part SET todo = todo - ?, due = coalesce(?, due) WHERE message = ? AND channel = ? AND destination = ?',
+      settled,
+      nextDueMs ?? null,
+      ...name,
     );
-    if (left === 0) this.#run(`UPDATE message SET ${channel}_due = NULL WHERE id = ?`, id);
-    else if (nextDueMs !== undefined)
-      this.#run(`UPDATE message SET ${channel}_due = ? WHERE id = ?`, nextDueMs, id);
-    if (left === 0 || nextDueMs !== undefined) this.#setOut(outKey(id, channel), false);
-    const row = this.#row<MessageRow>('SELECT * FROM message WHERE id = ?', id);
-    const finished =
-      row !== undefined && row.local_due === null && row.remote_due === null
-        ? this.#finishedMessage(row)
-        : undefined;
+    const { changes: ended } = this.#run(
+      'DELETE FROM part WHERE message = ? AND channel = ? AND destination = ? AND todo <= 0',
+      ...name,
+    );
+    if (ended !== 0) this.#run('UPDATE message SET parts = parts - 1 WHERE id = ?', id);
+    if (ended !== 0 || nextDueMs !== undefined) this.#setOut(part, id, false);
+    const row = this.#row<MessageRow>('SELECT id, birth, sender, parts FROM message WHERE id = ?', id);
+    const finished = row?.parts === 0 ? this.#finishedMessage(row) : undefined;
     if (finished !== undefined && finished.failures.length === 0) this.remove(id);
-    return { ...this.state(), finished };
+    return { ...this.#state([part]), finished };
+  }
+
+  /** The state after a change to these destinations. */
+  #state(touched: readonly PartName[]): IndexState {
+    const heads = touched.map(({ channel, destination }) => ({
+      channel,
+      destination,
+      dueMs: this.#waiting({ channel, destination }, Number.MAX_VALUE, 1)[0]?.due,
+    }));
+    return { messages: this.#messages, heads };
   }
 
   remove(id: MessageId): IndexState {
+    const parts = this.#rows<{ channel: number; destination: string }>(
+      'SELECT channel, destination FROM part WHERE message = ?',
+      id,
+    ).map(({ channel, destination }) => ({ channel: CHANNELS[channel]!, destination }));
     const { changes } = this.#run('DELETE FROM message WHERE id = ?', id);
-    this.#run('DELETE FROM recipient WHERE message = ?', id);
-    this.#run('DELETE FROM failure WHERE message = ?', id);
+    for (const table of ['recipient', 'failure', 'part'])
+      this.#run(`DELETE FROM ${table} WHERE message = ?`, id);
     this.#messages -= Number(changes);
-    for (const channel of CHANNELS) this.#setOut(outKey(id, channel), false);
-    return this.state();
+    for (const part of parts) this.#setOut(part, id, false);
+    return this.#state(parts);
   }
 
   read(id: MessageId): Uint8Array | undefined {
@@ -172,14 +214,14 @@ export class SqliteIndex {
 
   finished(): FinishedMessage[] {
     const rows = this.#rows<MessageRow>(
-      'SELECT * FROM message WHERE local_due IS NULL AND remote_due IS NULL ORDER BY id',
+      'SELECT id, birth, sender, parts FROM message WHERE parts = 0 ORDER BY id',
     );
     return rows.map((row) => this.#finishedMessage(row));
   }
 
   list(after: MessageId, limit: number): QueuedMessage[] {
     const rows = this.#rows<MessageRow>(
-      'SELECT id, birth, size, sender, local_due, remote_due FROM message WHERE id > ? ORDER BY id LIMIT ?',
+      'SELECT id, birth, size, sender FROM message WHERE id > ? ORDER BY id LIMIT ?',
       after,
       limit,
     );
@@ -193,10 +235,7 @@ export class SqliteIndex {
         channel: CHANNELS[channel]!,
         state: STATES[state]!,
       })),
-      due: {
-        ...(row.local_due !== null && { local: row.local_due }),
-        ...(row.remote_due !== null && { remote: row.remote_due }),
-      },
+      due: this.#dueTimes(row.id),
     }));
   }
 
@@ -209,16 +248,25 @@ export class SqliteIndex {
     this.#db.close();
   }
 
+  #dueTimes(id: MessageId): QueuedMessage['due'] {
+    const due: { local?: number; remote?: number } = {};
+    for (const { channel, first } of this.#rows<{ channel: number; first: number }>(
+      'SELECT channel, min(due) AS first FROM part WHERE message = ? GROUP BY channel',
+      id,
+    ))
+      due[CHANNELS[channel]!] = first;
+    return due;
+  }
+
   #insertRow(row: IndexRow): void {
     this.#run(
-      'INSERT INTO message (id, birth, size, sender, body, local_due, remote_due) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO message (id, birth, size, sender, body, parts) VALUES (?, ?, ?, ?, ?, ?)',
       row.id,
       row.birthMs,
       row.size,
       row.sender,
       row.body ?? null,
-      row.due.local ?? null,
-      row.due.remote ?? null,
+      row.parts.length,
     );
     row.recipients.forEach(({ address, channel, state }, position) => {
       this.#run(
@@ -231,39 +279,60 @@ export class SqliteIndex {
       );
     });
     for (const { position, report } of row.failures) this.#insertFailure(row.id, position, report);
-    for (const channel of row.out) this.#setOut(outKey(row.id, channel), true);
+    for (const part of row.parts) {
+      insertPart(this.#prepare(INSERT_PART), row.id, part);
+      if (part.out) this.#setOut(part, row.id, true);
+    }
     this.#messages++;
   }
 
-  #setOut(key: string, out: boolean): void {
-    if (this.#out.has(key) === out) return;
-    if (out) this.#out.add(key);
-    else this.#out.delete(key);
-    this.#undo.push(() => (out ? this.#out.delete(key) : this.#out.add(key)));
+  #setOut(part: PartName, id: MessageId, out: boolean): void {
+    const key = outKey(part);
+    const ids = this.#out.get(key) ?? new Set();
+    if (ids.has(id) === out) return;
+    if (out) this.#out.set(key, ids.add(id));
+    else ids.delete(id);
+    if (ids.size === 0) this.#out.delete(key);
+    this.#undo.push(() => this.#setOut(part, id, !out));
   }
 
   #insertFailure(message: MessageId, position: number, report: string): void {
     this.#run('INSERT INTO failure (message, position, report) VALUES (?, ?, ?)', message, position, report);
   }
 
-  /** Up to `limit` messages of the channel that are due and not handed out. */
-  #due(channel: Channel, nowMs: number, limit: number): { id: MessageId; due: number }[] {
+  /** Up to `limit` messages of the destination that are due and not handed out. */
+  #waiting({ channel, destination }: PartName, untilMs: number, limit: number): WaitingRow[] {
     // What is handed out is still due by its row, so that many more rows have to be looked at.
-    const rows = this.#rows<{ id: number; due: number }>(
-      `SELECT id, ${channel}_due AS due FROM message WHERE ${channel}_due <= ? ORDER BY ${channel}_due, id LIMIT ?`,
-      nowMs,
-      limit + this.#out.size,
+    const out = this.#out.get(outKey({ channel, destination }));
+    const rows = this.#rows<WaitingRow>(
+      WAITING,
+      CHANNELS.indexOf(channel),
+      destination,
+      untilMs,
+      limit + (out?.size ?? 0),
     );
-    return rows.filter(({ id }) => !this.#out.has(outKey(id, channel))).slice(0, limit);
+    return rows.filter(({ message }) => out?.has(message) !== true).slice(0, limit);
   }
 
-  #job(id: MessageId, channel: Channel): Job {
+  #job({ channel, destination }: PartName, { message: id, due }: WaitingRow): Job {
     const row = this.#row<MessageRow>('SELECT id, birth, size, sender FROM message WHERE id = ?', id)!;
+    const { positions } = this.#row<{ positions: Uint8Array }>(
+      'SELECT positions FROM part WHERE message = ? AND channel = ? AND destination = ?',
+      id,
+      CHANNELS.indexOf(channel),
+      destination,
+    )!;
     const recipients: { index: number; address: Uint8Array }[] = [];
-    for (const { position, channel: number, state, address } of this.#recipients(id)) {
-      if (CHANNELS[number] === channel && state === 0) recipients.push({ index: position, address });
+    for (const position of unpackPositions(positions)) {
+      const recipient = this.#row<RecipientRow>(
+        'SELECT state, address FROM recipient WHERE message = ? AND position = ?',
+        id,
+        position,
+      );
+      if (recipient?.state === 0) recipients.push({ index: position, address: recipient.address });
     }
-    return { id, channel, sender: row.sender, birthMs: row.birth, size: row.size, recipients };
+    const { sender, birth: birthMs, size } = row;
+    return { id, channel, destination, dueMs: due, sender, birthMs, size, recipients };
   }
 
   #recipients(id: MessageId): RecipientRow[] {
@@ -290,23 +359,26 @@ export class SqliteIndex {
     return statement;
   }
 
-  #run(sql: string, ...values: (number | string | Uint8Array | null)[]): { changes: number | bigint } {
+  #run(
+    sql: string,
+    ...values: readonly (number | string | Uint8Array | null)[]
+  ): { changes: number | bigint } {
     return this.#prepare(sql).run(...values);
   }
 
-  #rows<Row>(sql: string, ...values: (number | string)[]): Row[] {
+  #rows<Row>(sql: string, ...values: readonly (number | string)[]): Row[] {
     return this.#prepare(sql).all(...values) as Row[];
   }
 
-  #row<Row>(sql: string, ...values: (number | string)[]): Row | undefined {
+  #row<Row>(sql: string, ...values: readonly (number | string)[]): Row | undefined {
     return this.#prepare(sql).get(...values) as Row | undefined;
   }
 
-  #number(sql: string, ...values: (number | string)[]): number {
+  #number(sql: string, ...values: readonly (number | string)[]): number {
     return this.#row<{ n: number }>(sql, ...values)?.n ?? 0;
   }
 }
 
-function outKey(id: MessageId, channel: Channel): string {
-  return `${channel}:${id}`;
+function outKey({ channel, destination }: PartName): string {
+  return `${channel}:${destination}`;
 }

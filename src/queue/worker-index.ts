@@ -71,8 +71,8 @@ function createRemoteIndex(path: string, carrier: Carrier): MessageIndex {
   return {
     open: () => call('open'),
     insert: (rows, through) => call('insert', rows, through),
-    claim: (channel, nowMs, limit) => call('claim', channel, nowMs, limit),
-    settle: (id, channel, verdicts, nextDueMs) => call('settle', id, channel, verdicts, nextDueMs),
+    claim: (channel, wanted) => call('claim', channel, wanted),
+    settle: (id, part, verdicts, nextDueMs) => call('settle', id, part, verdicts, nextDueMs),
     remove: (id) => call('remove', id),
     read: (id) => call('read', id),
     finished: () => call('finished'),

@@ -64,7 +64,7 @@ async function send(vector: Vector) {
   });
   if (vector.server_script.length === 0) await server.close();
   try {
-    const outcomes = await transport.deliver({
+    const { outcomes } = await transport.deliver({
       destination: findDestination(bytesOf(`x@${host}`), smtproutes)!,
       sender: bytesOf(sender),
       recipients: recipients.map(bytesOf),

@@ -52,7 +52,7 @@ async function withServer(
       server,
       clock,
       send: async (message = 'x\n', recipients = ['u0@far.example'], sender = 's@a.example') => {
-        const outcomes = await transport.deliver({
+        const { outcomes } = await transport.deliver({
           destination,
           sender: bytesOf(sender),
           recipients: recipients.map(bytesOf),

@@ -3,12 +3,13 @@
 
 import { bytesOf, textOf } from '../../src/core/bytes/bytes.ts';
 import { parseDomainMap, parseDomainSet } from '../../src/core/format/domain-map.ts';
+import { DestinationRules } from '../../src/core/policy/destination-rules.ts';
 import type { Outcome } from '../../src/core/policy/outcome.ts';
 import { classifyRecipient } from '../../src/core/policy/recipient.ts';
 import { createBounceSubmitter, type SubmitBounce } from '../../src/delivery/bouncer.ts';
-import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts';
+import { createDelivery, createDestinationOf, type Delivery } from '../../src/delivery/delivery.ts';
 import type { DeliveryControls } from '../../src/delivery/delivery-controls.ts';
-import type { RemoteDelivery } from '../../src/delivery/transport.ts';
+import type { RemoteDelivery, RemoteResult } from '../../src/delivery/transport.ts';
 import { createLineLog } from '../../src/host/log.ts';
 import { ManualClock } from '../../src/host/manual-clock.ts';
 import { MemoryQueue, MemoryQueueStorage } from '../../src/queue/memory-queue.ts';
@@ -24,6 +25,7 @@ export const CONTROLS: DeliveryControls = {
   virtualdomains: parseDomainMap([]),
   envnoathost: bytesOf('mx.example'),
   smtproutes: parseDomainMap([]),
+  destinations: new DestinationRules(),
   helohost: 'mx.example',
   queuelifetime: 604_800,
   concurrencylocal: 10,
@@ -64,7 +66,8 @@ export class DeliveryBench {
     this.clock = options.clock ?? new ManualClock();
     this.storage = options.storage ?? new MemoryQueueStorage();
     this.controls = { ...CONTROLS, ...options.controls };
-    const queue = new MemoryQueue(this.storage, this.clock);
+    const destinationOf = createDestinationOf(this.controls.smtproutes);
+    const queue = new MemoryQueue(this.storage, this.clock, destinationOf);
     this.queue = options.wrapQueue?.(queue) ?? queue;
     this.submitBounce = createBounceSubmitter(this.queue, this.clock, this.controls);
     this.delivery = createDelivery({
@@ -87,10 +90,14 @@ export class DeliveryBench {
     });
   }
 
-  async #deliverRemote({ sender, recipients, destination }: RemoteDelivery): Promise<Outcome[]> {
+  async #deliverRemote({ sender, recipients, destination, onAnswer }: RemoteDelivery): Promise<RemoteResult> {
     const texts = recipients.map(textOf);
     this.transactions.push({ sender: textOf(sender), recipients: texts, key: destination.key });
-    return Promise.all(texts.map(async (text) => this.answer(text, textOf(sender), 'remote')));
+    onAnswer?.();
+    const outcomes = await Promise.all(
+      texts.map(async (text) => this.answer(text, textOf(sender), 'remote')),
+    );
+    return { outcomes, contact: 'answered' };
   }
 
   /** Queues a message as the hub would. */

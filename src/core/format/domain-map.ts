@@ -23,6 +23,11 @@ export class DomainMap {
     return this.#isEmpty ? undefined : this.#values[`:${textOf(lowerCase(key))}`];
   }
 
+  /** Every value that some key has. */
+  listValues(): Uint8Array[] {
+    return Object.keys(this.#values).map((key) => this.#values[key]!);
+  }
+
   has(key: Uint8Array): boolean {
     return this.get(key) !== undefined;
   }

@@ -19,6 +19,22 @@ export function nextAttemptMs(birthMs: number, startMs: number, channel: RetryCh
 }
 
 /**
+ * Time of the next attempt by a schedule of one's own: that many seconds after birth, that many after that, and so on,
+ * the last number for ever. Counted from birth, like the usual schedule, so that no number of tries has to be kept.
+ * @param startMs when the attempt that failed began
+ * @param retrySeconds one or more, each above 0
+ */
+export function nextAttemptByMs(birthMs: number, startMs: number, retrySeconds: readonly number[]): number {
+  let atMs = birthMs;
+  for (let i = 0; i < retrySeconds.length; i++) {
+    atMs += retrySeconds[i]! * 1000;
+    if (atMs > startMs) return atMs;
+  }
+  const lastMs = retrySeconds[retrySeconds.length - 1]! * 1000;
+  return atMs + (Math.floor((startMs - atMs) / lastMs) + 1) * lastMs;
+}
+
+/**
  * Whether a temporary failure in an attempt that began at `nowMs` is final: the message is older than its lifetime.
  * Compared in whole seconds, so that with a lifetime of 0 an attempt in the second of birth is not final.
  */

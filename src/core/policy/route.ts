@@ -29,10 +29,16 @@ export function findDestination(recipient: Uint8Array, smtproutes: DomainMap): D
   const route = smtproutes.search(domain);
   if (route !== undefined) {
     const { host, port } = parseRelay(route);
-    if (host.length > 0) return { key: `${host}:${port}`, host, port, routed: true };
+    if (host.length > 0) return { key: relayKey(route), host, port, routed: true };
   }
   const host = textOf(lowerCase(domain));
   return { key: host, host, port: SMTP_PORT, routed: false };
+}
+
+/** The {@link Destination.key} of everything that goes to a relay. @param relay as in smtproutes */
+export function relayKey(relay: Uint8Array): string {
+  const { host, port } = parseRelay(relay);
+  return `${host}:${port}`;
 }
 
 /**
