@@ -253,7 +253,16 @@ test('a socket that systemd passes is used, and the program does not hear of it'
   await once(passed, 'listening');
   const { port } = passed.address() as { port: number };
   const script = `exec env LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=x "$@"`;
-  const args = [join(ROOT, 'bin/tcpserver'), '-1RHl', 'x', '192.0.2.1', '1', '/usr/bin/env'];
+  const args = [
+    join(ROOT, 'bin/tcpserver'),
+    '-1RHl',
+    'x',
+    '192.0.2.1',
+    '1',
+    '/bin/sh',
+    '-c',
+    'env; ls -l /proc/$$/fd',
+  ];
   const child = spawn('/bin/sh', ['-c', script, 'sh', ...args], {
     // Node's types leave out what its documentation has.
     stdio: ['ignore', 'pipe', 'inherit', (passed as unknown as { _handle: never })._handle],
@@ -262,7 +271,9 @@ test('a socket that systemd passes is used, and the program does not hear of it'
     const [line] = await once(child.stdout!, 'data');
     assert.equal(String(line), `${port}\n`);
     passed.close();
-    assert.doesNotMatch(await talk(port), /LISTEN_/);
+    const shown = await talk(port);
+    assert.match(shown, /^PROTO=TCP$/m);
+    assert.doesNotMatch(shown, /LISTEN_| 3 -> socket/);
   } finally {
     child.kill();
     await once(child, 'exit');
