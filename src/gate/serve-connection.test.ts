@@ -53,7 +53,6 @@ async function serveOne(
       options: readTcpserverOptions(parsed, env),
       env,
       localPort: 25,
-      throughShell: false,
       findVerdict,
       askDns: async () => 'failed',
       clock: new ManualClock(),

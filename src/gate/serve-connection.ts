@@ -30,11 +30,6 @@ export interface ConnectionServices {
   readonly env: Environment;
   readonly localPort: number;
   readonly findVerdict: FindVerdict | undefined;
-  /**
-   * Whether the shell starts programs: it makes them wait until their line is in the log, and closes the socket that
-   * systemd has passed, which they would inherit.
-   */
-  readonly throughShell: boolean;
   readonly askDns: AskDns;
   readonly clock: Clock;
   /** Folder of our own programs, which run in this process; undefined if none may. */
@@ -230,7 +225,7 @@ class Connection {
     if ('error' in found) return this.#cannotRun(name, found.error);
     let end: number | Error;
     try {
-      const mustWait = this.#services.throughShell;
+      const mustWait = this.#services.options.verbosity === 2;
       const { child, letGo } = spawnOnSocket(this.#socket, { path: found.path, words, env, mustWait });
       const ended = new Promise<number | Error>((resolve) => {
         child.on('error', resolve);

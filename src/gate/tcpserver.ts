@@ -54,8 +54,6 @@ export async function runTcpserver({ args, env, calledAs, ownBin }: ProgramCall)
 
 interface Listening {
   readonly server: Server;
-  /** Whether systemd has opened the socket, on a descriptor that programs would inherit. */
-  readonly isPassed: boolean;
   /** Resolves at the first SIGTERM. */
   readonly stopped: Promise<void>;
 }
@@ -87,7 +85,7 @@ async function start(options: TcpserverOptions, env: Environment): Promise<Liste
   const stopped = new Promise<void>((resolve) => process.once('SIGTERM', () => resolve()));
   if (options.printPort) writeBlocking(1, Buffer.from(`${portOf(server)}\n`));
   closeInputAndOutput();
-  return { server, stopped, isPassed: passed !== undefined };
+  return { server, stopped };
 }
 
 function portOf(server: Server): number {
@@ -135,7 +133,7 @@ interface ServeOptions {
 
 /** Serves connections until SIGTERM. Children go on after that; what this process serves itself has some time to end. */
 async function serve(
-  { server, stopped, isPassed }: Listening,
+  { server, stopped }: Listening,
   { options, env, ownBin, print }: ServeOptions,
 ): Promise<void> {
   const services = {
@@ -143,7 +141,6 @@ async function serve(
     env,
     print,
     localPort: portOf(server),
-    throughShell: isPassed || options.verbosity === 2,
     findVerdict: options.rules && openRulesFile(options.rules, options.mayLackRules),
     // The list of servers may change while we run.
     askDns: (...question: Parameters<ReturnType<typeof askDnsOf>>) => askDnsOf(env)(...question),
