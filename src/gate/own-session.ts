@@ -1,6 +1,7 @@
 // Programs of ours that tcpserver runs in its own process instead of starting them for each connection: same environment,
 // same result, no start. Nothing here may end the process or read the process's environment. What the sessions have in
-// common is made once for a server: the way to the hub, and what control files say.
+// common is made once for a server: the way to the hub, what it said of
+// recipients, and what control files say.
 
 import type { Environment } from '../client/qmqp-submit.ts';
 import { runQmqpd } from '../client/run-qmqpd.ts';
@@ -8,6 +9,7 @@ import type { Clock } from '../host/clock.ts';
 import { findHome } from '../host/invocation.ts';
 import type { SocketInputOutput } from '../host/socket-io.ts';
 import { createQueuePool } from './queue-pool.ts';
+import { createRecipientChecks } from './recipient-check.ts';
 import { runScreenedSmtpd } from './screened-smtpd.ts';
 import { cacheSmtpdControls } from './smtpd-controls.ts';
 
@@ -35,6 +37,8 @@ export interface OwnSessionsOptions {
 /** Makes the sessions of one server. */
 export function createOwnSessions({ clock, complain }: OwnSessionsOptions): FindOwnSession {
   const readControls = cacheSmtpdControls();
+  const complainOfSmtpd = (text: string): void => complain(`qmail-smtpd: ${text}`);
+  const checkOf = createRecipientChecks({ clock, complain: complainOfSmtpd });
   const pool = createQueuePool({
     clock,
     onServerChange: ({ host, port }, isReachable) =>
@@ -49,12 +53,11 @@ export function createOwnSessions({ clock, complain }: OwnSessionsOptions): Find
 
   const sessions: { readonly [program: string]: OwnSession } = {
     'qmail-qmqpd': (options) => runQmqpd(common(options)),
-    'qmail-smtpd': (options) =>
-      runScreenedSmtpd({
-        ...common(options),
-        readControls,
-        complain: (text) => complain(`qmail-smtpd: ${text}`),
-      }),
+    'qmail-smtpd': (options) => {
+      const given = common(options);
+      const checkRecipient = checkOf(given.home);
+      return runScreenedSmtpd({ ...given, readControls, checkRecipient, complain: complainOfSmtpd });
+    },
   };
   return (program) => (program === undefined ? undefined : sessions[program]);
 }

@@ -1,25 +1,43 @@
 // `mini-qmail hub`: runs the hub until TERM or INT.
 
+import { resolve } from 'node:path';
 import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { openStderrLog } from '../host/stderr-log.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
-import { Hub } from './hub.ts';
+import { Hub, type HubPlaces } from './hub.ts';
 
 /** Exit codes as of all our programs: the caller is wrong, or the environment. */
 const EXIT_USAGE = 100;
 const EXIT_TEMPORARY = 111;
 
-/** Runs a hub; prints a line `qmqp HOST:PORT` on standard output once it accepts. Ends the process. */
-export async function runHubCommand(options: { home: string; qmqp: string }): Promise<void> {
-  const qmqp = parseHostPort(options.qmqp);
-  if (qmqp === undefined) {
-    process.stderr.write(`mini-qmail hub: fatal: --qmqp "${options.qmqp}" is not HOST:PORT\n`);
-    process.exit(EXIT_USAGE);
-  }
-  await runUntilSignal(options.home, qmqp, (hub) => {
-    process.stdout.write(`qmqp ${formatHostPort(hub.qmqp)}\n`);
+/** The command line. */
+export interface HubArguments {
+  readonly home: string;
+  readonly qmqp: string;
+  readonly check: string | undefined;
+  readonly rules: string | undefined;
+}
+
+/** Runs a hub; prints a line `qmqp HOST:PORT`, and `check HOST:PORT`, on standard output once it accepts. Ends the process. */
+export async function runHubCommand({ home, qmqp, check, rules }: HubArguments): Promise<void> {
+  const places = {
+    home,
+    qmqp: hostPortOf('--qmqp', qmqp),
+    check: check === undefined ? undefined : hostPortOf('--check', check),
+    rules: rules === undefined ? undefined : resolve(rules),
+  };
+  await runUntilSignal(places, (hub) => {
+    const checkLine = hub.check === undefined ? '' : `check ${formatHostPort(hub.check)}\n`;
+    process.stdout.write(`qmqp ${formatHostPort(hub.qmqp)}\n${checkLine}`);
   });
+}
+
+function hostPortOf(option: string, text: string): HostPort {
+  const hostPort = parseHostPort(text);
+  if (hostPort !== undefined) return hostPort;
+  process.stderr.write(`mini-qmail hub: fatal: ${option} "${text}" is not HOST:PORT\n`);
+  process.exit(EXIT_USAGE);
 }
 
 /**
@@ -27,21 +45,21 @@ export async function runHubCommand(options: { home: string; qmqp: string }): Pr
  * HUP, unless it is one of them, makes it read control/destinations again: to an administrator it never means "stop".
  */
 export async function runUntilSignal(
-  home: string,
-  qmqp: HostPort,
+  places: HubPlaces,
   onStarted: (hub: Hub) => void,
   stopAt: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'],
 ): Promise<void> {
   const { log, flush } = openStderrLog();
   let hub: Hub;
   try {
-    hub = await Hub.start({ home, qmqp, clock: SYSTEM_CLOCK, log });
+    hub = await Hub.start({ ...places, clock: SYSTEM_CLOCK, log });
   } catch (error) {
     flush();
     process.stderr.write(`mini-qmail hub: fatal: ${reasonOf(error)}\n`);
     process.exit(EXIT_TEMPORARY);
   }
-  log.write('hub.started', { home, qmqp: formatHostPort(hub.qmqp) });
+  const check = hub.check && formatHostPort(hub.check);
+  log.write('hub.started', { home: places.home, qmqp: formatHostPort(hub.qmqp), check });
   // Before anybody is told, who might answer with a signal at once.
   const stopped = nextSignal(stopAt);
   if (!stopAt.includes('SIGHUP')) process.on('SIGHUP', () => log.write('hub.hangup', { text: reload(hub) }));

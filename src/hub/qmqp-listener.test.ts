@@ -54,7 +54,7 @@ async function listen(options: Partial<QmqpListenerOptions> = {}): Promise<void>
   listener = new QmqpListener({
     queue,
     classify: (address) => ({ channel: 'local', address }),
-    mayConnect: () => true,
+    judge: () => ({ allow: true }),
     me: 'hub.example',
     limits: { messageSizeMax: 1000, recipientCountMax: 3, addressBytesMax: 2000 },
     connectionCountMax: 10,
@@ -207,10 +207,31 @@ test('a client that resets its connection leaves nothing behind', async () => {
 });
 
 test('a host that may not connect is sent away before it is read, and logged', async () => {
-  await listen({ mayConnect: (address) => address !== '127.0.0.1' });
+  const reason = 'not in control/qmqpclients';
+  await listen({
+    judge: (address) => (address === '127.0.0.1' ? { allow: false, reason } : { allow: true }),
+  });
   assert.equal(await new Client().exchange(REQUEST), '');
   assert.deepEqual(queue.messages, []);
   assert.equal(logText, 'qmqp.refused ip=127.0.0.1 reason="not in control/qmqpclients"\n');
+});
+
+test('a client whose rule says so has another size of messages', async () => {
+  const [short, long] = [request('x'.repeat(20), 'a', 'b'), request('x'.repeat(2000), 'a', 'b')];
+  for (const [databytes, wants] of [
+    [19, ['D', 'D']],
+    [20, ['K', 'D']],
+    [0, ['K', 'K']],
+    [undefined, ['K', 'D']],
+  ] as const) {
+    await listen({ judge: () => ({ allow: true, databytes }) });
+    const replies = [await new Client().exchange(short), await new Client().exchange(long)];
+    assert.deepEqual(
+      replies.map((reply) => reply.slice(reply.indexOf(':') + 1)[0]),
+      wants,
+    );
+    await listener.close(0);
+  }
 });
 
 test('while the queue writes the client has to wait, and nothing is lost or out of order', async () => {
@@ -296,7 +317,7 @@ test('listen() fails when the address is taken', async () => {
   const second = new QmqpListener({
     queue,
     classify: (address) => ({ channel: 'local', address }),
-    mayConnect: () => true,
+    judge: () => ({ allow: true }),
     me: 'x',
     limits: {},
     connectionCountMax: 1,

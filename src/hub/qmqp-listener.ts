@@ -13,6 +13,7 @@ import {
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
 import type { Intake, MessageId, Queue, Recipient } from '../queue/queue.ts';
+import type { JudgeClient } from './client-judge.ts';
 import type { HostPort } from './host-port.ts';
 
 /** What a listener works with. */
@@ -21,7 +22,7 @@ export interface QmqpListenerOptions {
   /** Puts a recipient of the request into its channel. */
   readonly classify: (address: Uint8Array) => Recipient;
   /** Whether the host of that address may use the hub; whoever may can send anything anywhere. */
-  readonly mayConnect: (address: string) => boolean;
+  readonly judge: JudgeClient;
   /** Name of this host for the Received field. */
   readonly me: string;
   readonly limits: QmqpServerLimits;
@@ -37,14 +38,12 @@ export interface QmqpListenerOptions {
 
 const BACKLOG = 1024;
 const SWEEP_MS = 10_000;
-const ANSWERS_MAX = 10_000;
 
 /** See the head of this file. */
 export class QmqpListener {
   readonly #options: QmqpListenerOptions;
   readonly #server: Server;
   readonly #sessions = new Set<QmqpConnection>();
-  readonly #answers = new Map<string, boolean>();
   #callOffSweep: (() => void) | undefined;
   #onEmpty: (() => void) | undefined;
 
@@ -89,31 +88,24 @@ export class QmqpListener {
   }
 
   #accept(socket: Socket): void {
-    const address = socket.remoteAddress;
-    if (address === undefined || !this.#mayConnect(address)) {
-      this.#options.log.write('qmqp.refused', {
-        ip: address ?? 'unknown',
-        reason: 'not in control/qmqpclients',
-      });
+    const { judge, limits, log } = this.#options;
+    const address = socket.remoteAddress ?? 'unknown';
+    const verdict = judge(address);
+    if (!verdict.allow) {
+      log.write('qmqp.refused', { ip: address, reason: verdict.reason });
       socket.destroy();
       return;
     }
-    const session = new QmqpConnection(socket, address, this.#options, () => {
+    const { databytes } = verdict;
+    const options =
+      databytes === undefined
+        ? this.#options
+        : { ...this.#options, limits: { ...limits, messageSizeMax: databytes || undefined } };
+    const session = new QmqpConnection(socket, address, options, () => {
       this.#sessions.delete(session);
       if (this.#sessions.size === 0) this.#onEmpty?.();
     });
     this.#sessions.add(session);
-  }
-
-  /** The rules do not change while the hub runs, and the same hosts come again and again. */
-  #mayConnect(address: string): boolean {
-    let answer = this.#answers.get(address);
-    if (answer === undefined) {
-      answer = this.#options.mayConnect(address);
-      if (this.#answers.size >= ANSWERS_MAX) this.#answers.clear();
-      this.#answers.set(address, answer);
-    }
-    return answer;
   }
 
   /** Ends sessions that have lasted an hour, as qmail-qmqpd does, and idle ones. One timer for all: they are many and short. */

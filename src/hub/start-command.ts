@@ -41,7 +41,7 @@ export async function runStart({
       ].join('\n'),
     );
   };
-  await runUntilSignal(home, wanted, announce, ['SIGINT', 'SIGTERM', 'SIGHUP']);
+  await runUntilSignal({ home, qmqp: wanted }, announce, ['SIGINT', 'SIGTERM', 'SIGHUP']);
 }
 
 /** Why the address cannot be listened on, or undefined if it can. */

@@ -21,11 +21,22 @@ const hub = defineCommand({
       valueHint: 'HOST:PORT',
       default: '127.0.0.1:628',
     },
+    check: {
+      type: 'string',
+      description: 'where to answer questions about recipients; port 0 picks one',
+      valueHint: 'HOST:PORT',
+    },
+    rules: {
+      type: 'string',
+      description: 'rules of tcprules that say who may connect (default: control/qmqpclients)',
+      valueHint: 'FILE',
+    },
   },
   async run({ args }) {
-    checkWords(args, ['home', 'qmqp']);
+    checkWords(args, ['home', 'qmqp', 'check', 'rules']);
     const { runHubCommand } = await import('../hub/hub-command.ts');
-    await runHubCommand({ home: homeOf(args.home), qmqp: args.qmqp });
+    const { home, qmqp, check, rules } = args;
+    await runHubCommand({ home: homeOf(home), qmqp, check, rules });
   },
 });
 

@@ -1,5 +1,6 @@
 // qmail-smtpd: receives mail by SMTP on descriptors 0 and 1. See the manual page.
 
+import { createRecipientChecks } from '../gate/recipient-check.ts';
 import { runScreenedSmtpd } from '../gate/screened-smtpd.ts';
 import { complain } from '../host/blocking-io.ts';
 import { SYSTEM_CLOCK } from '../host/clock.ts';
@@ -9,11 +10,12 @@ import { openSocketInputOutput } from '../host/socket-io.ts';
 
 const { home, ownBin } = readInvocation();
 const socket = openStandardSocket();
+const options = { clock: SYSTEM_CLOCK, complain: (text: string) => complain(`qmail-smtpd: ${text}\n`) };
 void runScreenedSmtpd({
+  ...options,
   ...(socket === undefined ? openStandardInputOutput() : openSocketInputOutput(socket)),
   env: process.env,
   home,
   ownBin,
-  clock: SYSTEM_CLOCK,
-  complain: (text) => complain(`qmail-smtpd: ${text}\n`),
+  checkRecipient: createRecipientChecks(options)(home),
 }).then((exit) => process.exit(exit));
