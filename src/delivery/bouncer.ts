@@ -94,12 +94,15 @@ export class Bouncer {
     const plan = failures.length > 0 ? planBounce(sender, controls) : undefined;
     if (plan !== undefined) {
       const notice = formatBounce(plan, failures, controls, clock.nowMs());
-      const bounceId = await submitBounce({ plan, notice, message: await queue.read(id) });
-      log.write('bounce', { id, bounceId, kind: plan.kind, recipient: plan.recipient });
+      const message = await queue.read(id);
+      const bounceId = await submitBounce({ plan, notice, message });
+      const bytes = notice.length + message.length;
+      log.write('bounce', { id, bounceId, kind: plan.kind, recipient: plan.recipient, bytes });
     } else if (failures.length > 0) {
       log.write('bounce', { id, kind: 'triple', text: 'discarded' });
     }
     await queue.remove(id);
+    log.write('message.end', { id });
   }
 
   #later(message: FinishedMessage): void {

@@ -54,6 +54,8 @@ export class ChannelDriver {
   readonly #settings: ChannelSettings;
   readonly #scheduler: Scheduler<Unit>;
   readonly #retries = new Set<() => void>();
+  /** Units that were begun, cut short, and wait to begin anew. */
+  readonly #cut = new Set<Unit>();
   #settling = 0;
   #claiming = false;
   /** Whether something was said to have changed since the last claim began. */
@@ -150,9 +152,11 @@ export class ChannelDriver {
   async #run({ unit, ticket }: Taken<Unit>): Promise<void> {
     const { clock } = this.#settings;
     const startMs = clock.nowMs();
+    if (!this.#cut.delete(unit)) this.#logStart(unit);
     const result = await this.#result(unit, ticket);
     const isCut = ticket !== undefined && this.#scheduler.done(ticket, result.contact);
     if (isCut) {
+      this.#cut.add(unit);
       unit.attempt.restart(clock.nowMs());
       this.#scheduler.add(laneOf(unit.destination), [unit]);
     } else {
@@ -200,8 +204,9 @@ export class ChannelDriver {
     this.#settling++;
     try {
       const settled = await attempt.settle();
-      if (settled.over && settled.finished && settled.failures.length > 0) {
-        this.#settings.onFinished(attempt.job, settled);
+      if (settled.over && settled.finished) {
+        if (settled.failures.length > 0) this.#settings.onFinished(attempt.job, settled);
+        else this.#settings.log.write('message.end', { id: attempt.job.id });
       }
       attempt.settling = false;
       if (!settled.over) void this.#settle(attempt);
@@ -239,6 +244,12 @@ export class ChannelDriver {
 
   #checkIdle(): void {
     if (this.#stopped && this.#scheduler.running === 0 && this.#settling === 0) this.#onIdle?.();
+  }
+
+  #logStart({ attempt, recipients }: Unit): void {
+    const { id, channel } = attempt.job;
+    for (const { address } of recipients)
+      this.#settings.log.write('delivery.start', { id, channel, recipient: address });
   }
 
   #logDelivery({ attempt }: Unit, recipient: Uint8Array, { kind, text }: Judged, ms: number): void {

@@ -1,19 +1,42 @@
 // The log of servers: one line per event, written at once, on standard error. Bytes outside printable ASCII in a value
 // are escaped, so that no address can split a line or speak to the terminal.
 
+/** What is told of an event, by name; bytes are as they came from outside. */
+export type Facts = Readonly<Record<string, string | number | Uint8Array | undefined>>;
+
 /** Severity and words of an event, with its facts; `event` is a stable name (`accepted`, `delivery.deferred`). */
 export interface Log {
-  write(event: string, facts: Readonly<Record<string, string | number | Uint8Array | undefined>>): void;
+  write(event: string, facts: Facts): void;
 }
+
+/** Events that tell readers of lines nothing: another one says more. */
+const QUIET = ['delivery.start', 'message.end'];
 
 /** Log lines `event key=value …` to a function that takes one line with its LF. */
 export function createLineLog(writeLine: (line: string) => void): Log {
   return {
     write(event, facts) {
+      if (QUIET.includes(event)) return;
       let line = event;
       for (const [key, value] of Object.entries(facts))
         if (value !== undefined) line += ` ${key}=${formatValue(value)}`;
       writeLine(`${line}\n`);
+    },
+  };
+}
+
+/**
+ * Every event as a line with a JSON object: `time` (ISO 8601 in UTC), `event`, and its facts. Bytes are shown as UTF-8, and what is
+ * not becomes U+FFFD.
+ */
+export function createJsonLog(writeLine: (line: string) => void, nowMs: () => number): Log {
+  return {
+    write(event, facts) {
+      const shown: Record<string, string | number> = { time: new Date(nowMs()).toISOString(), event };
+      for (const [key, value] of Object.entries(facts))
+        if (value !== undefined)
+          shown[key] = typeof value === 'object' ? Buffer.from(value).toString() : value;
+      writeLine(`${JSON.stringify(shown)}\n`);
     },
   };
 }

@@ -175,6 +175,13 @@ export class EmbeddedQueue implements Queue {
     return { finished: true, failures: entry.failures };
   }
 
+  async hasten(nowMs: number): Promise<void> {
+    for (const entry of this.#entries.values())
+      for (const part of entry.hasten(nowMs)) this.#schedule(entry, part, false);
+    this.#note(await this.#index.hasten(nowMs));
+    this.#listener();
+  }
+
   async finished(): Promise<FinishedMessage[]> {
     const found: FinishedMessage[] = [];
     for (const entry of this.#entries.values()) {

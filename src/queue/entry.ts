@@ -144,6 +144,13 @@ export class Entry {
     for (const part of meant) part.dueMs = nextDueMs;
   }
 
+  /** Brings forward what waits for later; gives the parts that have changed. */
+  hasten(nowMs: number): readonly Part[] {
+    const late = this.#parts.filter(({ left, out, dueMs }) => left > 0 && !out && dueMs > nowMs);
+    for (const part of late) part.dueMs = nowMs;
+    return late;
+  }
+
   job(part: Part): Job {
     const { id, sender, birthMs, size, recipients } = this.origin;
     const { channel, destination, dueMs } = part;

@@ -12,6 +12,7 @@ export interface IndexCall {
     | 'insert'
     | 'claim'
     | 'settle'
+    | 'hasten'
     | 'remove'
     | 'read'
     | 'finished'

@@ -115,6 +115,11 @@ export class MemoryQueue implements Queue {
     return { finished: entry.isFinished, failures: entry.isFinished ? entry.failures : [] };
   }
 
+  async hasten(nowMs: number): Promise<void> {
+    for (const { entry } of this.#storage.messages.values())
+      for (const part of entry.hasten(nowMs)) this.#schedule(entry, part, false);
+  }
+
   async finished() {
     return [...this.#storage.messages.values()]
       .filter(({ entry }) => entry.isFinished)

@@ -73,6 +73,8 @@ export interface MessageIndex {
     verdicts: readonly Verdict[],
     nextDueMs: number | undefined,
   ): Promise<IndexState & { readonly finished: FinishedMessage | undefined }>;
+  /** Makes what is due later due at that time. */
+  hasten(nowMs: number): Promise<IndexState>;
   remove(id: MessageId): Promise<IndexState>;
   /** The message's bytes; undefined if they are in a file of their own. */
   read(id: MessageId): Promise<Uint8Array | undefined>;

@@ -10,6 +10,7 @@ import { SystemError } from '../host/system-error.ts';
 import type { Channel, Job, MessageId, Queue, QueuedMessage } from './queue.ts';
 import { accept, addresses, type Declare, ids } from './queue-suite-bench.ts';
 import { declareFairness, declarePassingOver } from './queue-suite-fairness.ts';
+import { declareHasten } from './queue-suite-hasten.ts';
 
 /** A place where a store can be opened again and again; each test gets its own. */
 export interface QueueHarness {
@@ -46,6 +47,7 @@ export function runQueueSuite(name: string, createHarness: () => Promise<QueueHa
     declareFairness(declare);
     declarePassingOver(declare);
     declareSettle(declare);
+    declareHasten(declare);
     declareFinish(declare);
     declareRestart(declare);
     declareView(declare);

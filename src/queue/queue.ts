@@ -161,6 +161,11 @@ export interface Queue {
    * @throws SystemError if nothing could be recorded: the job stays handed out, and the call can be made again
    */
   settle(job: Job, verdicts: readonly Verdict[], nextDueMs: number | undefined): Promise<Settled>;
+  /**
+   * Makes everything that waits for a later attempt due at `nowMs`; what is handed out, or passed over, stays so. May be
+   * forgotten when the store is closed. @throws SystemError if only a part could be reached
+   */
+  hasten(nowMs: number): Promise<void>;
   /** Messages without recipients left that were not removed before the last stop. Call once after opening. */
   finished(): Promise<FinishedMessage[]>;
   /** Removes a message; durable when it resolves (a removal lost by a crash is found again by {@link finished}). */

@@ -193,6 +193,16 @@ export class SqliteIndex {
     return { messages: this.#messages, heads };
   }
 
+  hasten(nowMs: number): IndexState {
+    this.#run('UPDATE part SET due = ? WHERE due > ?', nowMs, nowMs);
+    const parts = this.#rows<{ channel: number; destination: string }>(
+      'SELECT DISTINCT channel, destination FROM part',
+    );
+    return this.#state(
+      parts.map(({ channel, destination }) => ({ channel: CHANNELS[channel]!, destination })),
+    );
+  }
+
   remove(id: MessageId): IndexState {
     const parts = this.#rows<{ channel: number; destination: string }>(
       'SELECT channel, destination FROM part WHERE message = ?',

@@ -73,6 +73,7 @@ function createRemoteIndex(path: string, carrier: Carrier): MessageIndex {
     insert: (rows, through) => call('insert', rows, through),
     claim: (channel, wanted) => call('claim', channel, wanted),
     settle: (id, part, verdicts, nextDueMs) => call('settle', id, part, verdicts, nextDueMs),
+    hasten: (nowMs) => call('hasten', nowMs),
     remove: (id) => call('remove', id),
     read: (id) => call('read', id),
     finished: () => call('finished'),
