@@ -154,6 +154,8 @@ export class Scheduler<Unit> {
     this.#update(lane);
     if (promise === undefined) return undefined;
     this.#release(promise);
+    // Another job of the same claim may have used up the rate.
+    if (this.#opensMs(lane) > this.#settings.clock.nowMs()) return undefined;
     const unit = this.#shift(lane);
     return unit && { unit, ticket: this.#begin(lane, promise.standing) };
   }

@@ -52,6 +52,8 @@ export class DeliveryBench {
   /** Local recipients in order of delivery. */
   readonly delivered: string[] = [];
   answer: Answer = () => ({ letter: 'K', text: 'ok\n' });
+  /** Takes a remote delivery in place of {@link answer}, if it gives something. */
+  network: (delivery: RemoteDelivery) => Promise<RemoteResult> | undefined = () => undefined;
   submitBounce: SubmitBounce;
 
   constructor(
@@ -90,9 +92,12 @@ export class DeliveryBench {
     });
   }
 
-  async #deliverRemote({ sender, recipients, destination, onAnswer }: RemoteDelivery): Promise<RemoteResult> {
+  async #deliverRemote(delivery: RemoteDelivery): Promise<RemoteResult> {
+    const { sender, recipients, destination, onAnswer } = delivery;
     const texts = recipients.map(textOf);
     this.transactions.push({ sender: textOf(sender), recipients: texts, key: destination.key });
+    const played = this.network(delivery);
+    if (played !== undefined) return played;
     onAnswer?.();
     const outcomes = await Promise.all(
       texts.map(async (text) => this.answer(text, textOf(sender), 'remote')),

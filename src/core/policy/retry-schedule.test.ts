@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isDying, nextAttemptMs } from './retry-schedule.ts';
+import { isDying, nextAttemptByMs, nextAttemptMs } from './retry-schedule.ts';
 
 const BIRTH = 1_790_000_000_000;
 
@@ -50,3 +50,21 @@ test('isDying() is true only when more than the lifetime has passed', () => {
   assert.equal(isDying(BIRTH + 100, BIRTH + 900, 0), false);
   assert.equal(isDying(BIRTH + 900, BIRTH + 1000, 0), true);
 });
+
+for (const [startSeconds, next] of [
+  [0, 60],
+  [59.999, 60],
+  [60, 360],
+  [359, 360],
+  [360, 1260],
+  [1260, 2160],
+  [1261, 2160],
+  [9359, 9360],
+  [9360, 10_260],
+] as const) {
+  test(`nextAttemptByMs() of an attempt ${startSeconds} s after birth`, () =>
+    assert.equal(nextAttemptByMs(BIRTH, BIRTH + startSeconds * 1000, [60, 300, 900]), BIRTH + next * 1000));
+}
+
+test('nextAttemptByMs() is later than the attempt even if the clock went back before birth', () =>
+  assert.equal(nextAttemptByMs(BIRTH, BIRTH - 5000, [60]), BIRTH + 60_000));
