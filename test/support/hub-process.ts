@@ -1,7 +1,6 @@
 // The hub as a process of its own, and a client that speaks raw QMQP to it.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
   closeSync,
   mkdirSync,
@@ -37,15 +36,17 @@ export function removeHome(home: string): void {
 /** A running `mini-qmail hub`. */
 export class HubProcess {
   readonly port: number;
+  /** Where it answers questions about recipients; 0 if it does not. */
+  readonly checkPort: number;
   readonly pid: number;
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | string>;
   readonly #log: { text: string; listeners: (() => void)[] };
 
-  private constructor(child: ChildProcess, port: number, log: HubProcess['log']) {
+  private constructor(child: ChildProcess, ports: readonly number[], log: HubProcess['log']) {
     this.#child = child;
     this.pid = child.pid!;
-    this.port = port;
+    [this.port = 0, this.checkPort = 0] = ports;
     this.#log = log;
     this.#ended = new Promise((resolve) => {
       child.on('exit', (code, signal) => resolve(signal ?? code ?? -1));
@@ -54,11 +55,17 @@ export class HubProcess {
 
   /**
    * Starts a hub and waits until it accepts. Its log is kept in {@link log}, or goes to a file of that path; port 0 picks one.
+   * With `more` options `--check 127.0.0.1:0` it picks a second one.
    * @throws Error with what it printed if it ends instead
    */
-  static async start(home: string, logFile?: string, qmqpPort = 0): Promise<HubProcess> {
+  static async start(
+    home: string,
+    logFile?: string,
+    qmqpPort = 0,
+    more: readonly string[] = [],
+  ): Promise<HubProcess> {
     const stderr = logFile === undefined ? 'pipe' : openSync(logFile, 'a');
-    const words = ['hub', '--home', home, '--qmqp', `127.0.0.1:${qmqpPort}`];
+    const words = ['hub', '--home', home, '--qmqp', `127.0.0.1:${qmqpPort}`, ...more];
     const child = spawn(join(ROOT, 'bin/mini-qmail'), words, { stdio: ['ignore', 'pipe', stderr] });
     if (stderr !== 'pipe') closeSync(stderr);
     const log = { text: '', listeners: [] as (() => void)[] };
@@ -68,16 +75,18 @@ export class HubProcess {
     });
     let printed = '';
     const stdout = child.stdout!.setEncoding('latin1');
-    const port = await new Promise<number>((resolve, reject) => {
+    const lines = more.includes('--check') ? ['qmqp', 'check'] : ['qmqp'];
+    const announced = new RegExp(`^${lines.map((name) => `${name} 127\\.0\\.0\\.1:(\\d+)\\n`).join('')}`);
+    const ports = await new Promise<number[]>((resolve, reject) => {
       stdout.on('data', (text: string) => {
         printed += text;
-        const match = /^qmqp 127\.0\.0\.1:(\d+)\n/.exec(printed);
-        if (match !== null) resolve(Number(match[1]));
+        const match = announced.exec(printed);
+        if (match !== null) resolve(match.slice(1).map(Number));
       });
       child.on('close', (code) => reject(new Error(`hub ended with ${code}: ${log.text}`)));
       child.on('error', reject);
     });
-    return new HubProcess(child, port, log);
+    return new HubProcess(child, ports, log);
   }
 
   get log(): { text: string; listeners: (() => void)[] } {
@@ -133,7 +142,8 @@ export async function exchange(port: number, bytes: Uint8Array): Promise<string>
   });
   socket.on('error', () => undefined);
   socket.write(bytes);
-  await once(socket, 'close');
+  // Not once(), which rejects when a reset comes first.
+  await new Promise((resolve) => socket.on('close', resolve));
   return reply;
 }
 
