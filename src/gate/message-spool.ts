@@ -2,7 +2,6 @@
 // without a name. Invariant: memory is bounded for one message and for all together, and nothing is left behind however the
 // process ends, but for an empty file if it is killed between making one and taking its name away.
 
-import { tmpdir } from 'node:os';
 import type { StoredBytes } from '../client/qmqp-conversation.ts';
 import { ByteBuffer } from '../core/bytes/byte-buffer.ts';
 import { type Files, NODE_FILES, type OpenFile } from '../host/files.ts';
@@ -13,7 +12,7 @@ export interface MessageSpoolOptions {
   readonly messageBytesMax?: number;
   /** … as long as all of them need no more than this. Buffers grow by doubling, so up to twice as much is taken. */
   readonly memoryBytesMax?: number;
-  /** The folder for files: $TMPDIR if not given. */
+  /** The folder for files: $TMPDIR if not given, /tmp if that is not set either. */
   readonly folder?: string;
   readonly files?: Files;
 }
@@ -32,7 +31,7 @@ export class MessageSpool {
   constructor(options: MessageSpoolOptions = {}) {
     this.messageBytesMax = options.messageBytesMax ?? MESSAGE_BYTES_MAX;
     this.#memoryBytesMax = options.memoryBytesMax ?? MEMORY_BYTES_MAX;
-    this.folder = options.folder ?? tmpdir();
+    this.folder = options.folder ?? (process.env['TMPDIR'] || '/tmp');
     this.files = options.files ?? NODE_FILES;
   }
 

@@ -192,10 +192,14 @@ test('a pool reads the servers again when their file has changed, and takes thos
   };
   assert.equal((await submit('x')).exit, 55);
   setServers(first.port);
+  clock.advance(1000);
   assert.equal(await deliver(first), 0);
   assert.equal(await deliver(second, { QMQPSERVERS: `qmqp://127.0.0.1:${second.port}` }), 0);
   setServers(second.port, first.port);
+  assert.equal(await deliver(first), 0);
+  clock.advance(1000);
   assert.equal(await deliver(second), 0);
+  clock.advance(1000);
   rmSync(join(home, 'control/qmqpservers'));
   assert.equal((await submit('x')).exit, 55);
 });
@@ -225,9 +229,16 @@ test('a pool refuses for now what cannot be kept, and sends nothing of it', asyn
   assert.equal(hub.requests.length, 0);
 });
 
-test('a pool starts any other queue program as always', async () => {
+test('a pool starts any other queue program as always, also one that takes the place of ours', async () => {
+  const other = '#!/bin/sh\ncat >/dev/null; exit 31\n';
+  const submit = makePool();
+  assert.equal((await submit('x')).exit, 55);
+  rmSync(join(home, 'bin/qmail-queue'));
+  writeFileSync(join(home, 'bin/qmail-queue'), other, { mode: 0o755 });
+  clock.advance(1000);
+  assert.equal((await submit('x')).exit, 31);
   writeFileSync(join(home, 'other'), '#!/bin/sh\ncat >got; cat <&1 >>got; exit 31\n', { mode: 0o755 });
-  const result = await makePool()('one ', { env: { QMAILQUEUE: './other' } });
+  const result = await submit('one ', { env: { QMAILQUEUE: './other' } });
   assert.equal(result.exit, 31);
   assert.notEqual(result.pid, process.pid);
   assert.equal(readFileSync(join(home, 'got'), 'latin1'), 'one Fa@b\0Tc@d\0\0');

@@ -6,7 +6,7 @@ import { chownSync, cpSync, mkdirSync, readFileSync, statSync, writeFileSync } f
 import { dirname, join } from 'node:path';
 import { accepting, findPeer, missingPeers, skipUnless } from './peers.ts';
 
-const NEEDED = ['postfix', 'postcat', 'master', 'qmqpd', 'cleanup', 'trivial-rewrite'];
+const NEEDED = ['postfix', 'postcat', 'master', 'qmqpd', 'smtpd', 'cleanup', 'trivial-rewrite'];
 
 /** Why Postfix cannot be started here, or false. */
 export function missingPostfix(): string | false {
@@ -16,12 +16,13 @@ export function missingPostfix(): string | false {
 }
 
 /**
- * Starts Postfix below the folder, which its own user must be able to search: QMQP in on 127.0.0.1, and nothing that takes
- * messages out of the queue.
+ * Starts Postfix below the folder, which its own user must be able to search: QMQP or SMTP in on 127.0.0.1, and nothing that
+ * takes messages out of the queue.
  */
 export async function startPostfix(
   folder: string,
   port: number,
+  service: 'qmqpd' | 'smtpd' = 'qmqpd',
 ): Promise<{ conf: string; stop: () => Promise<void> }> {
   const conf = join(folder, 'conf');
   cpSync('/etc/postfix', conf, { recursive: true });
@@ -40,6 +41,10 @@ export async function startPostfix(
     maillog_file: `${folder}/log`,
     maillog_file_prefixes: folder,
     qmqpd_authorized_clients: '127.0.0.1',
+    // A look-up of users would need one more service.
+    local_recipient_maps: '',
+    smtpd_relay_restrictions: 'permit_mynetworks, reject',
+    smtpd_client_connection_count_limit: '0',
     // Without a queue manager nobody hands out the tokens that this delay waits for.
     in_flow_delay: '0s',
   };
@@ -48,7 +53,7 @@ export async function startPostfix(
   writeFileSync(
     join(conf, 'master.cf'),
     [
-      `127.0.0.1:${port} inet n - n - - qmqpd`,
+      `127.0.0.1:${port} inet n - n - - ${service}`,
       'cleanup unix n - n - 0 cleanup',
       'rewrite unix - - n - - trivial-rewrite',
       'postlog unix-dgram n - n - 1 postlogd',
