@@ -18,7 +18,7 @@ beforeEach(() => {
     envnoathost: bytesOf('hub.example'),
     locals: parseDomainSet([bytesOf('hub.example'), bytesOf('all.example')]),
     percenthack: parseDomainSet([bytesOf('hack.example')]),
-    virtualdomains: parseDomainMap([bytesOf('virtual.example:joe')]),
+    virtualdomains: parseDomainMap(['virtual.example:joe', 'one-x@other.example:j-k'].map(bytesOf)),
   });
 });
 afterEach(() => rmSync(home, { recursive: true }));
@@ -54,6 +54,13 @@ test('with a list its addresses and domains are taken, and postmasters, and ever
     'x%hub.example@hack.example',
   ];
   assert.deepEqual(taken(...yes, ...no), yes);
+});
+
+test('an address with an entry of its own in virtualdomains is known by its own name', () => {
+  list('one-x@other.example\n');
+  assert.deepEqual(taken('one-x@other.example'), ['one-x@other.example']);
+  list('x@other.example\nj-k-one-x@other.example\n');
+  assert.deepEqual(taken('one-x@other.example'), []);
 });
 
 test('an empty list is one that nobody is in', () => {

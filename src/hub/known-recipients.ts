@@ -2,7 +2,7 @@
 // for each question, so that a change counts at once. Invariant: an address in a domain of others is always taken, since who
 // may ask may send anywhere; the postmaster of a local domain is always there (RFC 5321 section 4.5.1).
 
-import { bytesOf, concatBytes, equalBytes, lowerCase } from '../core/bytes/bytes.ts';
+import { bytesOf, concatBytes, equalBytes, findByte, lowerCase } from '../core/bytes/bytes.ts';
 import { type DomainMap, domainOf, parseDomainSet } from '../core/format/domain-map.ts';
 import { mailboxPath } from '../core/format/maildir-name.ts';
 import { classifyRecipient, type RecipientControls, stripVirtualPrepend } from '../core/policy/recipient.ts';
@@ -10,6 +10,7 @@ import type { LocalTransport } from '../delivery/transport.ts';
 import { readControlList } from '../host/control.ts';
 import { fileVersion } from '../host/file-version.ts';
 
+const DASH = 45;
 const POSTMASTER = bytesOf('postmaster');
 
 /** See the head of this file. */
@@ -38,11 +39,22 @@ export class KnownRecipients {
   hasMailbox(localAddress: Uint8Array): boolean {
     const list = this.#current();
     if (list === undefined) return true;
-    const address = stripVirtualPrepend(localAddress, this.#controls.virtualdomains);
+    const address = this.#undoVirtual(localAddress);
     const domain = domainOf(address) ?? new Uint8Array(0);
     const local = lowerCase(address.subarray(0, address.length - domain.length - 1));
     if (local.length === 0 || equalBytes(local, POSTMASTER)) return true;
     return list.has(address) || list.has(concatBytes([bytesOf('@'), domain]));
+  }
+
+  /** The address that virtualdomains made this one of, if it did: by an entry for the address itself, or for its domain. */
+  #undoVirtual(address: Uint8Array): Uint8Array {
+    const { virtualdomains } = this.#controls;
+    for (let dash = findByte(address, DASH); dash >= 0; dash = findByte(address, DASH, dash + 1)) {
+      const prepend = virtualdomains.get(address.subarray(dash + 1));
+      if (prepend !== undefined && equalBytes(prepend, address.subarray(0, dash)))
+        return address.subarray(dash + 1);
+    }
+    return stripVirtualPrepend(address, virtualdomains);
   }
 
   #current(): DomainMap | undefined {
