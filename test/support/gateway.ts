@@ -18,6 +18,7 @@ export interface Gateway {
 export async function startGateway(
   hubPorts: readonly number[],
   control: Readonly<Record<string, string>> = {},
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Gateway> {
   const qmqpservers = hubPorts.map((port) => `qmqp://127.0.0.1:${port}\n`).join('');
   const home = makeHome({ me: 'gateway.example\n', qmqpservers, ...control });
@@ -38,7 +39,7 @@ export async function startGateway(
       '0',
       join(ROOT, 'bin/qmail-smtpd'),
     ],
-    env: { PATH: '/usr/bin:/bin', QMAILHOME: home },
+    env: { PATH: '/usr/bin:/bin', QMAILHOME: home, ...env },
     folder: home,
   });
   return {
