@@ -1,5 +1,6 @@
-// Decodes the text after DATA in two ways that share nothing.
+// Decodes the text after DATA as it comes in pieces, and says everything that came of it.
 
+import assert from 'node:assert/strict';
 import { textOf } from '../../src/core/bytes/bytes.ts';
 import {
   type BareCrTreatment,
@@ -16,7 +17,7 @@ export interface Decoded {
   readonly flags: string;
 }
 
-/** Decodes what comes in these pieces. */
+/** Decodes what comes in these pieces, and overwrites them. */
 export function decode(
   pieces: readonly Uint8Array[],
   sizeMax = 0,
@@ -30,33 +31,14 @@ export function decode(
     let at = 0;
     while (state === 'more' && at < piece.length) {
       const step = decoder.decode(piece, at);
+      assert.ok(step.next > at, 'each call takes something');
       state = step.state;
       at = step.next;
       text += textOf(decoder.output);
     }
     rest += textOf(piece.subarray(at));
+    piece.fill(13);
   }
   const flags = [decoder.isTooLarge && 'large', decoder.hasTooManyHops && 'hops', decoder.hasBareCr && 'cr'];
   return { state, text, rest, flags: flags.filter((flag) => flag !== false).join() };
-}
-
-/** The same by looking at the text as a whole, slowly, without a limit of size or hops. */
-export function decodeByReference(sent: string): Decoded {
-  const stray = /(?<!\r)\n/.exec(sent)?.index ?? Number.POSITIVE_INFINITY;
-  const end = /(?<=^|\r\n)\.\r\n/.exec(sent)?.index ?? Number.POSITIVE_INFINITY;
-  const unstuffed = (text: string): string =>
-    text
-      .split('\r\n')
-      .map((line) => (/^\.[^\r]/.test(line) ? line.slice(1) : line))
-      .join('\n');
-  if (stray < end)
-    return { state: 'stray-lf', text: settled(sent.slice(0, stray)), rest: sent.slice(stray + 1), flags: '' };
-  if (end < stray)
-    return { state: 'end', text: unstuffed(sent.slice(0, end)), rest: sent.slice(end + 3), flags: '' };
-  return { state: 'more', text: settled(sent), rest: '', flags: '' };
-
-  /** Without what the next byte decides. */
-  function settled(text: string): string {
-    return unstuffed(text.replace(/(?:(?<=^|\r\n)\.\r?|\r)$/, ''));
-  }
 }
