@@ -8,3 +8,5 @@ export const HUB_PROGRAMS: readonly string[];
 export const WORKERS: { readonly [name: string]: string };
 /** Link name to program. */
 export const LINKS: { readonly [name: string]: string };
+/** Link name to program on a host with a hub. */
+export const HUB_LINKS: { readonly [name: string]: string };

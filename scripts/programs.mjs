@@ -33,10 +33,13 @@ export const PROGRAMS = [
 ];
 
 /** Long-running or interactive programs: ES modules, may use packages. */
-export const HUB_PROGRAMS = ['mini-qmail'];
+export const HUB_PROGRAMS = ['mini-qmail', 'hub-queue', 'qmail-qread', 'qmail-qstat'];
 
 /** Worker threads, bundled beside the programs that start them: bundle name to source. */
 export const WORKERS = { 'index-worker': 'src/queue/index-worker.ts' };
 
 /** Link name to program: in a null client the queue program is the QMQP client. */
 export const LINKS = { 'qmail-queue': 'qmail-qmqpc' };
+
+/** The same on a host with a hub, where it is the program that gives messages to the hub. */
+export const HUB_LINKS = { 'qmail-queue': 'hub-queue' };

@@ -309,7 +309,7 @@ describe('qmqp.5', () => {
       'qmail-qmqpd: all addresses': `${constantOf(server, 'ADDRESS_BYTES_MAX')} bytes`,
       'mini-qmail: the session': sessionSeconds,
       'mini-qmail: silence': seconds(hub, 'IDLE_MS'),
-      'mini-qmail: the message': `${constantOf(hub, 'MESSAGE_SIZE_MAX')} bytes`,
+      'mini-qmail: the message': `${constantOf(readSource('src/hub/message-size.ts'), 'MESSAGE_SIZE_MAX')} bytes`,
       'mini-qmail: an address': addressBytes,
       'mini-qmail: all addresses': `${constantOf(hub, 'ADDRESS_BYTES_MAX')} bytes`,
       'mini-qmail: recipients': `${constantOf(hub, 'RECIPIENT_COUNT_MAX')}`,

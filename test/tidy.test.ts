@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { describe, it, test } from 'node:test';
-import { LINKS } from '../scripts/programs.mjs';
+import { HUB_LINKS, LINKS } from '../scripts/programs.mjs';
 import { ROOT } from './support/client-vectors.ts';
 import {
   controlFilesOf,
@@ -57,7 +57,7 @@ const SOURCES = FILES.filter((path) => path.startsWith('src/') && path.endsWith(
 const CORE = SOURCES.filter((path) => path.startsWith('src/core/'));
 const CODE = FILES.filter((path) => /^(?:src|test|bench|scripts)\/.*\.(?:ts|mjs)$/.test(path));
 const PROGRAMS = SOURCES.filter((path) => path.startsWith('src/program/')).map((path) => path.slice(12, -3));
-const QUEUE_PROGRAMS = Object.values(LINKS);
+const QUEUE_PROGRAMS = [...Object.values(LINKS), ...Object.values(HUB_LINKS)];
 const PAGES = FILES.filter((path) => /^man\/.*\.[1-8]$/.test(path));
 /** Some commands of mini-qmail have pages of their own. */
 const COMMAND_PAGES = PAGES.filter((page) => page.startsWith('man/mini-qmail-'));
@@ -353,12 +353,12 @@ describe('parity of manual pages and programs', () => {
     });
   }
 
-  it('man/mini-qmail.8 has every event of the log', () => {
+  it('man/mini-qmail-hub.8 has every event of the log', () => {
     const texts = [...readProgram(join(ROOT, 'src/program/mini-qmail.ts')).values()];
     // The demonstration's own is never printed; those of a delivery's end are put together from parts.
     const logged = texts.flatMap(eventsOf).filter((event) => event !== 'request');
     const ends = ['success', 'deferral', 'failure'].map((kind) => `delivery.${kind}`);
-    assertSame([...logged, ...ends], eventsOfPage(read('man/mini-qmail.8')));
+    assertSame([...logged, ...ends], eventsOfPage(read('man/mini-qmail-hub.8')));
   });
 
   it('a program and the program that it is a link to have the same exit codes', () => {

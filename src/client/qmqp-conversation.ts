@@ -46,13 +46,30 @@ const NO_SOCKET = ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'];
 
 /** Makes one attempt. Never rejects. @param request what to send, in order */
 export function tryServer(
-  server: ServerAddress,
+  { host, port }: ServerAddress,
+  request: readonly RequestPiece[],
+  clock: Clock,
+): Promise<AttemptResult> {
+  return converse({ host, port }, request, clock);
+}
+
+/** The same with a server of this host that listens on a socket file. */
+export function trySocketFile(
+  path: string,
+  request: readonly RequestPiece[],
+  clock: Clock,
+): Promise<AttemptResult> {
+  return converse({ path }, request, clock);
+}
+
+function converse(
+  place: { host: string; port: number } | { path: string },
   request: readonly RequestPiece[],
   clock: Clock,
 ): Promise<AttemptResult> {
   const net = process.getBuiltinModule('node:net');
   return new Promise((resolve) => {
-    const socket = net.connect({ host: server.host, port: server.port, allowHalfOpen: true, noDelay: true });
+    const socket = net.connect({ ...place, allowHalfOpen: true, noDelay: true });
     new Conversation(socket, request, clock, resolve).start();
   });
 }

@@ -4,16 +4,22 @@
 import { complain } from './blocking-io.ts';
 import { createLineLog, type Log } from './log.ts';
 
-/** A log on descriptor 2, and how to write out what waits before the process ends. */
-export function openStderrLog(): { log: Log; flush: () => void } {
+/** Lines to descriptor 2, and how to write out what waits before the process ends. */
+export function openStderrLines(): { writeLine: (line: string) => void; flush: () => void } {
   let waiting: string[] = [];
   const flush = () => {
     const text = waiting.join('');
     waiting = [];
     if (text !== '') complain(text);
   };
-  const log = createLineLog((line) => {
+  const writeLine = (line: string) => {
     if (waiting.push(line) === 1) setImmediate(flush);
-  });
-  return { log, flush };
+  };
+  return { writeLine, flush };
+}
+
+/** A log on descriptor 2 in the usual form, and how to write out what waits. */
+export function openStderrLog(): { log: Log; flush: () => void } {
+  const { writeLine, flush } = openStderrLines();
+  return { log: createLineLog(writeLine), flush };
 }

@@ -1,31 +1,34 @@
 // How the hub's own command line talks to a running hub: HTTP on a socket file in the hub's home. Whoever may write to
 // the file may ask; it is made readable for its owner alone.
 
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { createServer, request, type Server, type ServerResponse } from 'node:http';
 import { SystemError } from '../host/system-error.ts';
 import type { Queue } from '../queue/queue.ts';
 import { toJsonLine } from './queued-message-json.ts';
+import { makeRunFolder } from './run-folder.ts';
 
 /** Where the socket of a home is. Longer paths than about 100 bytes cannot be bound. */
 export function adminSocketPath(home: string): string {
   return `${home}/run/hub.sock`;
 }
 
-/** Answers `GET /queue` with one JSON object per line and message. @throws SystemError */
-export function openAdminSocket(home: string, queue: Pick<Queue, 'list'>): Promise<Server> {
+/**
+ * Answers `GET /queue` with one JSON object per line and message, and `GET /stats` with one object with the number of `messages`.
+ * @throws SystemError
+ */
+export function openAdminSocket(home: string, queue: Pick<Queue, 'list' | 'stats'>): Promise<Server> {
   const path = adminSocketPath(home);
   const server = createServer((incoming, response) => {
-    if (incoming.method !== 'GET' || incoming.url !== '/queue') {
-      response.writeHead(404).end();
-      return;
-    }
-    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    void sendQueue(queue, response);
+    const type = { 'content-type': 'application/x-ndjson' };
+    const path = incoming.method === 'GET' ? incoming.url : undefined;
+    if (path === '/queue') void sendQueue(queue, response.writeHead(200, type));
+    else if (path === '/stats') response.writeHead(200, type).end(`${JSON.stringify(queue.stats())}\n`);
+    else response.writeHead(404).end();
   });
   return new Promise((resolve, reject) => {
     try {
-      mkdirSync(`${home}/run`, { recursive: true, mode: 0o700 });
+      makeRunFolder(home);
       // The queue's lock is held by now, so a socket that is still there belongs to a hub that is gone.
       rmSync(path, { force: true });
     } catch (error) {
@@ -54,15 +57,24 @@ async function sendQueue(queue: Pick<Queue, 'list'>, response: ServerResponse): 
   }
 }
 
+/** {@link askHub} for `GET /queue`. */
+export function askForQueue(home: string, onText: (text: string) => void): Promise<boolean> {
+  return askHub(home, '/queue', onText);
+}
+
 /**
- * Asks the hub of that home for `GET /queue` and passes its text on as it comes.
+ * Asks the hub of that home, and passes the text of its answer on as it comes.
  * @returns whether a hub listens there
  * @throws SystemError if a hub is there and the answer fails
  */
-export function askForQueue(home: string, onText: (text: string) => void): Promise<boolean> {
+export function askHub(
+  home: string,
+  question: '/queue' | '/stats',
+  onText: (text: string) => void,
+): Promise<boolean> {
   const path = adminSocketPath(home);
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: path, path: '/queue' }, (response) => {
+    const asked = request({ socketPath: path, path: question }, (response) => {
       response.setEncoding('utf8');
       response.on('data', onText);
       response.on('end', () =>

@@ -2,10 +2,10 @@
 
 import { resolve } from 'node:path';
 import { SYSTEM_CLOCK } from '../host/clock.ts';
-import { openStderrLog } from '../host/stderr-log.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
 import { Hub, type HubPlaces } from './hub.ts';
+import { LOG_FORMS, type LogForm, openHubLog } from './hub-log.ts';
 
 /** Exit codes as of all our programs: the caller is wrong, or the environment. */
 const EXIT_USAGE = 100;
@@ -17,15 +17,20 @@ export interface HubArguments {
   readonly qmqp: string;
   readonly check: string | undefined;
   readonly rules: string | undefined;
+  /** One of {@link LOG_FORMS}; the first if undefined. */
+  readonly log: string | undefined;
 }
 
 /** Runs a hub; prints a line `qmqp HOST:PORT`, and `check HOST:PORT`, on standard output once it accepts. Ends the process. */
-export async function runHubCommand({ home, qmqp, check, rules }: HubArguments): Promise<void> {
+export async function runHubCommand({ home, qmqp, check, rules, log = 'text' }: HubArguments): Promise<void> {
+  const logForm = LOG_FORMS.find((form) => form === log);
+  if (logForm === undefined) failUsage(`--log "${log}" is not ${LOG_FORMS.join(', ')}`);
   const places = {
     home,
     qmqp: hostPortOf('--qmqp', qmqp),
     check: check === undefined ? undefined : hostPortOf('--check', check),
     rules: rules === undefined ? undefined : resolve(rules),
+    logForm,
   };
   await runUntilSignal(places, (hub) => {
     const checkLine = hub.check === undefined ? '' : `check ${formatHostPort(hub.check)}\n`;
@@ -36,20 +41,25 @@ export async function runHubCommand({ home, qmqp, check, rules }: HubArguments):
 function hostPortOf(option: string, text: string): HostPort {
   const hostPort = parseHostPort(text);
   if (hostPort !== undefined) return hostPort;
-  process.stderr.write(`mini-qmail hub: fatal: ${option} "${text}" is not HOST:PORT\n`);
+  return failUsage(`${option} "${text}" is not HOST:PORT`);
+}
+
+function failUsage(text: string): never {
+  process.stderr.write(`mini-qmail hub: fatal: ${text}\n`);
   process.exit(EXIT_USAGE);
 }
 
 /**
  * Starts a hub, tells when it runs, and stops it at the first of the signals; a second one ends the process at once.
- * HUP, unless it is one of them, makes it read control/destinations again: to an administrator it never means "stop".
+ * HUP, unless it is one of them, makes it read control files again: to an administrator it never means "stop". ALRM makes it
+ * try everything at once.
  */
 export async function runUntilSignal(
-  places: HubPlaces,
+  places: HubPlaces & { readonly logForm?: LogForm },
   onStarted: (hub: Hub) => void,
   stopAt: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'],
 ): Promise<void> {
-  const { log, flush } = openStderrLog();
+  const { log, flush } = openHubLog(places.logForm ?? 'text', SYSTEM_CLOCK);
   let hub: Hub;
   try {
     hub = await Hub.start({ ...places, clock: SYSTEM_CLOCK, log });
@@ -63,11 +73,15 @@ export async function runUntilSignal(
   // Before anybody is told, who might answer with a signal at once.
   const stopped = nextSignal(stopAt);
   if (!stopAt.includes('SIGHUP')) process.on('SIGHUP', () => log.write('hub.hangup', { text: reload(hub) }));
+  process.on('SIGALRM', () => {
+    log.write('hub.alarm', {});
+    hub.hasten().catch((error: unknown) => log.write('queue.trouble', { reason: reasonOf(error) }));
+  });
   onStarted(hub);
   const signal = await stopped;
   log.write('hub.stopping', { signal });
   void nextSignal(stopAt).then(() => process.exit(EXIT_TEMPORARY));
-  await hub.stop();
+  if (!(await hub.stop())) log.write('hub.cut', { text: 'deliveries that ran are left in the queue' });
   log.write('hub.stopped', { ...hub.stats() });
   flush();
   process.exit(0);
@@ -77,7 +91,7 @@ export async function runUntilSignal(
 function reload(hub: Hub): string {
   try {
     hub.reload();
-    return 'control/destinations is read again, other control files at start only';
+    return 'locals, virtualdomains, qmqpclients and destinations are read again';
   } catch (error) {
     return `nothing has changed: ${reasonOf(error)}`;
   }

@@ -1,33 +1,30 @@
 // The central server in one process: queue, delivery, listeners and the administrator's socket, started and stopped in
 // the order that loses nothing.
 
+import { rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { hostname } from 'node:os';
 import { textOf } from '../core/bytes/bytes.ts';
 import { classifyRecipient } from '../core/policy/recipient.ts';
 import { createBounceSubmitter } from '../delivery/bouncer.ts';
 import { createDelivery, createDestinationOf, type Delivery } from '../delivery/delivery.ts';
-import {
-  type DeliveryControls,
-  readDeliveryControls,
-  readDestinationRules,
-} from '../delivery/delivery-controls.ts';
+import type { DeliveryControls } from '../delivery/delivery-controls.ts';
 import { MaildirTransport } from '../delivery/maildir.ts';
 import { SmtpTransport } from '../delivery/remote-smtp.ts';
 import type { Clock } from '../host/clock.ts';
-import { readControlLine, readControlNumber } from '../host/control.ts';
-import { NODE_FILES } from '../host/files.ts';
+import { readControlLine } from '../host/control.ts';
 import type { Log } from '../host/log.ts';
-import { EmbeddedQueue } from '../queue/embedded-queue.ts';
+import type { EmbeddedQueue } from '../queue/embedded-queue.ts';
 import type { QueueStats, Recipient } from '../queue/queue.ts';
-import { openWorkerIndex } from '../queue/worker-index.ts';
 import { openAdminSocket } from './admin-socket.ts';
-import { readAllowedClients } from './allowed-clients.ts';
-import { judgeByList, judgeByRules } from './client-judge.ts';
 import type { HostPort } from './host-port.ts';
 import { guardMailboxes, KnownRecipients } from './known-recipients.ts';
+import { LiveControls } from './live-controls.ts';
+import { readMessageSizeMax } from './message-size.ts';
+import { openQueue } from './open-queue.ts';
 import { QmqpListener } from './qmqp-listener.ts';
 import { RecipientListener } from './recipient-listener.ts';
+import { makeRunFolder, queueSocketPath } from './run-folder.ts';
 
 /** Where a hub is, and who gets to it. */
 export interface HubPlaces {
@@ -49,13 +46,13 @@ export interface HubOptions extends HubPlaces {
   readonly onRequest?: () => void;
 }
 
-const MESSAGE_SIZE_MAX = 100 << 20;
 const RECIPIENT_COUNT_MAX = 200_000;
 const ADDRESS_BYTES_MAX = 16 << 20;
 const CONNECTION_COUNT_MAX = 20_000;
 const CHECK_CONNECTION_COUNT_MAX = 1_000;
 const IDLE_MS = 300_000;
 const STOP_GRACE_MS = 8_000;
+const STOP_MAX_MS = 10_000;
 
 /** A running hub. */
 export class Hub {
@@ -63,29 +60,35 @@ export class Hub {
   readonly qmqp: HostPort;
   /** Where questions about recipients are answered, if anywhere. */
   readonly check: HostPort | undefined;
-  readonly #home: string;
+  readonly #live: LiveControls;
+  readonly #clock: Clock;
   readonly #queue: EmbeddedQueue;
   readonly #delivery: Delivery;
   readonly #listener: QmqpListener;
+  readonly #local: QmqpListener;
   readonly #checkListener: RecipientListener | undefined;
   readonly #admin: Server | undefined;
 
   private constructor(parts: {
-    home: string;
+    live: LiveControls;
+    clock: Clock;
     qmqp: HostPort;
     check: HostPort | undefined;
     queue: EmbeddedQueue;
     delivery: Delivery;
     listener: QmqpListener;
+    local: QmqpListener;
     checkListener: RecipientListener | undefined;
     admin: Server | undefined;
   }) {
     this.qmqp = parts.qmqp;
+    this.#live = parts.live;
+    this.#clock = parts.clock;
     this.check = parts.check;
-    this.#home = parts.home;
     this.#queue = parts.queue;
     this.#delivery = parts.delivery;
     this.#listener = parts.listener;
+    this.#local = parts.local;
     this.#checkListener = parts.checkListener;
     this.#admin = parts.admin;
   }
@@ -98,33 +101,24 @@ export class Hub {
     const { home, qmqp, clock, log, onRequest } = options;
     const me = readControlLine(home, 'me');
     if (me === undefined) throw new Error(`Cannot run a hub in ${home}: control/me is missing`);
-    const judge =
-      options.rules === undefined ? judgeByList(readAllowedClients(home)) : judgeByRules(options.rules);
-    const messageSizeMax = readControlNumber(home, 'databytes', MESSAGE_SIZE_MAX) || undefined;
-    const controls = readDeliveryControls(home);
-    const folder = `${home}/queue`;
-    const queue = await EmbeddedQueue.open({
-      folder,
-      files: NODE_FILES,
-      index: openWorkerIndex(`${folder}/index.sqlite`),
-      clock,
-      log,
-      destinationOf: createDestinationOf(controls.smtproutes),
-    });
+    const messageSizeMax = readMessageSizeMax(home);
+    const live = new LiveControls(home, options.rules);
+    const { judge, delivery: controls } = live;
+    log.write('delivery.limits', { local: controls.concurrencylocal, remote: controls.concurrencyremote });
+    const destinationOf = createDestinationOf(controls.smtproutes);
+    const queue = await openQueue(home, { clock, log, destinationOf });
     const known = new KnownRecipients(home, controls);
     const delivery = createHubDelivery({ home, clock, log, queue, controls, known });
-    const listener = new QmqpListener({
+    const settings = {
       queue,
-      classify: (address): Recipient => classifyRecipient(address, controls),
-      judge,
+      classify: (address: Uint8Array): Recipient => classifyRecipient(address, controls),
       me: textOf(me),
       limits: { messageSizeMax, recipientCountMax: RECIPIENT_COUNT_MAX, addressBytesMax: ADDRESS_BYTES_MAX },
       connectionCountMax: CONNECTION_COUNT_MAX,
-      idleMs: IDLE_MS,
-      clock,
-      log,
-      onRequest,
-    });
+      ...{ idleMs: IDLE_MS, clock, log },
+    };
+    const listener = new QmqpListener({ ...settings, judge, onRequest });
+    const local = new QmqpListener({ ...settings, judge: () => ({ allow: true }), isLocal: true });
     const checkListener =
       options.check &&
       new RecipientListener({
@@ -136,8 +130,20 @@ export class Hub {
       const bound = await listener.listen(qmqp);
       const check = options.check && (await checkListener?.listen(options.check));
       await delivery.start();
+      await listenLocally(home, local, log);
       const admin = await openAdmin(home, queue, log);
-      return new Hub({ home, qmqp: bound, check, queue, delivery, listener, checkListener, admin });
+      return new Hub({
+        live,
+        clock,
+        qmqp: bound,
+        check,
+        queue,
+        delivery,
+        listener,
+        local,
+        checkListener,
+        admin,
+      });
     } catch (error) {
       await listener.close(0).catch(() => undefined);
       await checkListener?.close();
@@ -150,18 +156,33 @@ export class Hub {
     return this.#queue.stats();
   }
 
-  /** Reads control/destinations again. @throws SystemError when it cannot be understood: nothing has changed then */
+  /** Reads again what {@link LiveControls.reload} does. @throws Error or SystemError: nothing has changed then */
   reload(): void {
-    this.#delivery.reload(readDestinationRules(this.#home));
+    this.#delivery.reload(this.#live.reload());
   }
 
-  /** Accepts nothing more, lets sessions and deliveries under way end, closes the queue. */
-  async stop(): Promise<void> {
+  /** Tries everything in the queue now that waits for a later attempt. @throws SystemError */
+  hasten(): Promise<void> {
+    return this.#queue.hasten(this.#clock.nowMs());
+  }
+
+  /**
+   * Accepts nothing more and starts no delivery, lets sessions and deliveries under way end, closes the queue.
+   * @returns whether all have ended; after ten seconds it says no, and the process has to end with what is left: that is
+   *   in the queue
+   */
+  stop(): Promise<boolean> {
     this.#admin?.close();
     this.#admin?.closeAllConnections();
-    await Promise.all([this.#listener.close(STOP_GRACE_MS), this.#checkListener?.close()]);
-    await this.#delivery.stop();
-    await this.#queue.close();
+    const listeners = [this.#listener, this.#local].map((one) => one.close(STOP_GRACE_MS));
+    const ended = Promise.all([...listeners, this.#checkListener?.close(), this.#delivery.stop()]);
+    return new Promise((resolve, reject) => {
+      const callOff = this.#clock.after(STOP_MAX_MS, () => resolve(false));
+      ended
+        .then(() => this.#queue.close())
+        .then(() => resolve(true), reject)
+        .finally(callOff);
+    });
   }
 }
 
@@ -188,6 +209,19 @@ function createHubDelivery(parts: {
     }),
     submitBounce: createBounceSubmitter(queue, clock, controls),
   });
+}
+
+/** A hub that programs of this host cannot reach still carries mail of others. */
+async function listenLocally(home: string, local: QmqpListener, log: Log): Promise<void> {
+  const path = queueSocketPath(home);
+  try {
+    makeRunFolder(home);
+    // The queue's lock is held by now, so a socket that is still there belongs to a hub that is gone.
+    rmSync(path, { force: true });
+    await local.listenOnFile(path);
+  } catch (error) {
+    log.write('local.trouble', { reason: String(error) });
+  }
 }
 
 /** A hub without its command line still carries mail. */

@@ -2,7 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { textOf } from '../core/bytes/bytes.ts';
 import { createLineLog } from '../host/log.ts';
@@ -51,7 +54,12 @@ let listener: QmqpListener;
 let port: number;
 
 async function listen(options: Partial<QmqpListenerOptions> = {}): Promise<void> {
-  listener = new QmqpListener({
+  listener = createListener(options);
+  ({ port } = await listener.listen({ host: '127.0.0.1', port: 0 }));
+}
+
+function createListener(options: Partial<QmqpListenerOptions>): QmqpListener {
+  return new QmqpListener({
     queue,
     classify: (address) => ({ channel: 'local', address }),
     judge: () => ({ allow: true }),
@@ -65,7 +73,6 @@ async function listen(options: Partial<QmqpListenerOptions> = {}): Promise<void>
     }),
     ...options,
   });
-  ({ port } = await listener.listen({ host: '127.0.0.1', port: 0 }));
 }
 
 beforeEach(() => {
@@ -95,8 +102,8 @@ class Client {
   readonly closed: Promise<unknown>;
   received = '';
 
-  constructor() {
-    this.socket = connect({ host: '127.0.0.1', port });
+  constructor(place: { path: string } | { host: string; port: number } = { host: '127.0.0.1', port }) {
+    this.socket = connect(place);
     this.socket.setEncoding('latin1').on('data', (text: string) => {
       this.received += text;
     });
@@ -127,7 +134,41 @@ test('a message goes to the queue with its envelope and a Received field; the re
   assert.deepEqual(message?.envelope, ['a@b.example', 'c@d.example', 'e@f.example']);
   assert.match(message.text, TRACE);
   assert.equal(message.text.replace(TRACE, ''), 'Subject: x\n\nb\xff\0\n');
-  assert.match(logText, /^accepted id=7 ip=127\.0\.0\.1 sender=a@b\.example recipients=2 bytes=16\n$/);
+  const facts = `id=7 ip=127.0.0.1 sender=a@b.example recipients=2 bytes=${message.text.length}`;
+  assert.equal(logText, `accepted ${facts}\n`);
+});
+
+test('a program of this host puts the Received field on top itself, and is believed', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'listener-'));
+  const path = join(folder, 'socket');
+  listener = createListener({ isLocal: true });
+  await listener.listenOnFile(path);
+  try {
+    assert.equal(statSync(path).mode & 0o666, 0o666);
+    const traces: [string, string][] = [
+      ['Received: (qmail 47 invoked by uid 10); 9 Sep 2001 01:46:40 -0000\n', ' uid=10 pid=47'],
+      ['', ''],
+    ];
+    for (const [trace, facts] of traces) {
+      logText = '';
+      const text = request(`${trace}x`, 'a@b.example', 'c@d.example');
+      // Cut in the field: what is known of it must not depend on how it comes.
+      const client = new Client({ path });
+      client.socket.write(latin1(text.slice(0, 20)), () => client.socket.end(latin1(text.slice(20))));
+      await client.closed;
+      assert.equal(client.received, netstring('Kok 1000000000 qp 7'));
+      assert.equal(queue.messages.at(-1)?.text, `${trace}x`);
+      const size = trace.length + 1;
+      const rest = `sender=a@b.example recipients=1 bytes=${size}`;
+      assert.equal(logText.replace(/ (?:uid|pid)=\d+/g, ''), `accepted id=7 ip=local ${rest}\n`);
+      assert.deepEqual(
+        logText.match(/ (?:uid|pid)=\d+/g)?.sort() ?? [],
+        facts.split(/(?= )/).filter(Boolean).sort(),
+      );
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('nothing is answered before the queue has committed', async () => {

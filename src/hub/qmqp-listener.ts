@@ -1,7 +1,9 @@
 // The hub's QMQP listener: the same session as qmail-qmqpd, in front of the durable queue, many at a time in one
 // process. A reply of K is written only when the queue's commit has resolved. Knows no protocol: the session does.
 
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { concatBytes } from '../core/bytes/bytes.ts';
+import { parseQueueTrace, QUEUE_TRACE_SIZE_MAX } from '../core/format/queue-trace.ts';
 import { receivedByQmqp } from '../core/format/received.ts';
 import { formatDate } from '../core/message/date.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
@@ -30,6 +32,8 @@ export interface QmqpListenerOptions {
   readonly connectionCountMax: number;
   /** A client that sends nothing for so long is sent away; noticed within ten seconds. */
   readonly idleMs: number;
+  /** Clients are programs of this host, which put a Received field of their own on top; see {@link parseQueueTrace}. */
+  readonly isLocal?: boolean;
   readonly clock: Clock;
   readonly log: Log;
   /** Called when the first bytes of a request are there. */
@@ -54,17 +58,27 @@ export class QmqpListener {
   }
 
   /** Begins to accept. @returns the address in use (a port of 0 picks one) @throws when the address cannot be bound */
-  listen({ host, port }: HostPort): Promise<HostPort> {
+  async listen({ host, port }: HostPort): Promise<HostPort> {
+    await this.#listen({ host, port });
+    const bound = this.#server.address();
+    return typeof bound === 'object' && bound !== null ? { host, port: bound.port } : { host, port };
+  }
+
+  /** Begins to accept every user of this host on a socket file, which must not exist. @throws when it cannot be made */
+  listenOnFile(path: string): Promise<void> {
+    return this.#listen({ path, readableAll: true, writableAll: true });
+  }
+
+  #listen(place: ListenOptions): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
+      this.#server.listen({ ...place, backlog: BACKLOG }, () => {
         this.#server.off('error', reject);
         this.#server.on('error', (error) =>
           this.#options.log.write('qmqp.listener-trouble', { reason: error.message }),
         );
         this.#sweepLater();
-        const bound = this.#server.address();
-        resolve(typeof bound === 'object' && bound !== null ? { host, port: bound.port } : { host, port });
+        resolve();
       });
     });
   }
@@ -89,7 +103,7 @@ export class QmqpListener {
 
   #accept(socket: Socket): void {
     const { judge, limits, log } = this.#options;
-    const address = socket.remoteAddress ?? 'unknown';
+    const address = socket.remoteAddress ?? (this.#options.isLocal ? 'local' : 'unknown');
     const verdict = judge(address);
     if (!verdict.allow) {
       log.write('qmqp.refused', { ip: address, reason: verdict.reason });
@@ -133,7 +147,10 @@ class QmqpConnection {
   #intake: Intake | undefined;
   #sender: Uint8Array = new Uint8Array(0);
   readonly #recipients: Recipient[] = [];
+  /** Bytes that are stored, the Received field included. */
   #size = 0;
+  /** The first bytes of a message from this host. */
+  #head: Uint8Array = new Uint8Array(0);
   /** Waiting for the queue: events stay in the session. */
   #isBusy = false;
   #isComplete = false;
@@ -185,10 +202,11 @@ class QmqpConnection {
       switch (event.type) {
         case 'message-start':
           this.#intake = this.#options.queue.begin();
-          void this.#intake.write(this.#received());
           this.#size = event.size;
+          if (!this.#options.isLocal) this.#writeReceived();
           break;
         case 'data':
+          this.#noteHead(event.bytes);
           if (this.#write(event.bytes)) return;
           break;
         case 'message-end':
@@ -245,6 +263,7 @@ class QmqpConnection {
     log.write('accepted', {
       id,
       ip: this.#ip,
+      ...this.#trace(),
       sender: this.#sender,
       recipients: this.#recipients.length,
       bytes: this.#size,
@@ -271,13 +290,25 @@ class QmqpConnection {
     this.#socket.write(reply!, () => process.nextTick(destroySocket, this.#socket));
   }
 
-  #received(): Uint8Array {
-    return receivedByQmqp({
+  #writeReceived(): void {
+    const field = receivedByQmqp({
       remoteHost: 'unknown',
       remoteIp: this.#ip,
       local: this.#options.me,
       dateText: formatDate(this.#options.clock.nowMs()),
     });
+    this.#size += field.length;
+    void this.#intake!.write(field);
+  }
+
+  #noteHead(bytes: Uint8Array): void {
+    const room = this.#options.isLocal ? QUEUE_TRACE_SIZE_MAX - this.#head.length : 0;
+    if (room > 0) this.#head = concatBytes([this.#head, bytes.subarray(0, room)]);
+  }
+
+  /** What a program of this host says of itself; nobody else can say whether it is true. */
+  #trace(): { uid?: number; pid?: number } {
+    return parseQueueTrace(this.#head) ?? {};
   }
 
   #abort(): void {

@@ -2,14 +2,10 @@
 
 import { existsSync } from 'node:fs';
 import { SYSTEM_CLOCK } from '../host/clock.ts';
-import { NODE_FILES } from '../host/files.ts';
 import { reasonOf } from '../host/system-error.ts';
-import { EmbeddedQueue } from '../queue/embedded-queue.ts';
-import { openDirectIndex } from '../queue/worker-index.ts';
 import { askForQueue } from './admin-socket.ts';
+import { openStore } from './open-store.ts';
 import { type QueuedMessageJson, toJsonLine } from './queued-message-json.ts';
-
-const SILENT = { write: () => undefined };
 
 /** Prints what is queued, as lines for people or as JSON lines. @returns the exit code */
 export async function runQueueLs({ home, json }: { home: string; json: boolean }): Promise<number> {
@@ -35,14 +31,7 @@ async function readQueue(home: string, take: (line: string) => void): Promise<vo
   const folder = `${home}/queue`;
   if (!existsSync(folder))
     throw new Error(`Cannot read the queue of ${home}: there is no folder queue in it`);
-  const index = openDirectIndex(`${folder}/index.sqlite`);
-  const queue = await EmbeddedQueue.open({
-    folder,
-    files: NODE_FILES,
-    index,
-    clock: SYSTEM_CLOCK,
-    log: SILENT,
-  });
+  const queue = await openStore(home, SYSTEM_CLOCK);
   for await (const message of queue.list()) take(toJsonLine(message));
   await queue.close();
 }

@@ -26,6 +26,7 @@ const hub = defineCommand({
       description: 'where to answer questions about recipients; port 0 picks one',
       valueHint: 'HOST:PORT',
     },
+    log: { type: 'string', description: 'form of the log: text, json or qmail', valueHint: 'FORM' },
     rules: {
       type: 'string',
       description: 'rules of tcprules that say who may connect (default: control/qmqpclients)',
@@ -33,10 +34,10 @@ const hub = defineCommand({
     },
   },
   async run({ args }) {
-    checkWords(args, ['home', 'qmqp', 'check', 'rules']);
+    checkWords(args, ['home', 'qmqp', 'check', 'rules', 'log']);
     const { runHubCommand } = await import('../hub/hub-command.ts');
-    const { home, qmqp, check, rules } = args;
-    await runHubCommand({ home: homeOf(home), qmqp, check, rules });
+    const { home, qmqp, check, rules, log } = args;
+    await runHubCommand({ home: homeOf(home), qmqp, check, rules, log });
   },
 });
 

@@ -2,7 +2,7 @@
 // nothing kept), and a list host, where one link makes a second tree whose queue program is the QMQP client.
 // Source: cr.yp.to/qmail/mini.html and the INSTALL pages of qmail and ezmlm.
 
-import { HUB_PROGRAMS, LINKS, PROGRAMS } from '../../scripts/programs.mjs';
+import { HUB_LINKS, HUB_PROGRAMS, LINKS, PROGRAMS } from '../../scripts/programs.mjs';
 
 /** A way to use the package. */
 export type Role = 'client' | 'gateway' | 'hub' | 'list';
@@ -42,7 +42,12 @@ const PARTS: { readonly [role in Role]: RoleParts } = {
     controls: ['me', 'qmqpservers'],
     hasPages: true,
   },
-  hub: { programs: [...PROGRAMS, ...HUB_PROGRAMS], links: LINKS, controls: CLIENT_CONTROLS, hasPages: true },
+  hub: {
+    programs: [...PROGRAMS, ...HUB_PROGRAMS],
+    links: HUB_LINKS,
+    controls: CLIENT_CONTROLS,
+    hasPages: true,
+  },
   list: { programs: ['qmail-qmqpc'], links: {}, controls: ['qmqpservers'], hasPages: false },
 };
 
@@ -51,7 +56,8 @@ export function partsOf(roles: readonly Role[]): RoleParts {
   const parts = roles.map((role) => PARTS[role]);
   return {
     programs: [...new Set(parts.flatMap(({ programs }) => programs))],
-    links: Object.assign({}, ...parts.map(({ links }) => links)),
+    // Where a hub is, mail goes to it, whatever else the host is.
+    links: Object.assign({}, ...parts.map(({ links }) => links), roles.includes('hub') ? HUB_LINKS : {}),
     controls: [...new Set(parts.flatMap(({ controls }) => controls))],
     hasPages: parts.some(({ hasPages }) => hasPages),
   };

@@ -3,6 +3,7 @@
 
 import { dirname, join } from 'node:path';
 import { launcher } from '../../scripts/launcher.mjs';
+import { HUB_PROGRAMS } from '../../scripts/programs.mjs';
 import { type BuiltPrograms, filesOfProgram, pagesFor } from './built-programs.ts';
 import type { ControlWish } from './control-wishes.ts';
 import { type Content, MODE_FILE, MODE_PROGRAM } from './disk.ts';
@@ -94,7 +95,7 @@ function controlFiles({ prefix, controls, idhostLink }: Layout): Wanted[] {
 
 function launchers({ prefix, parts, interpreter }: Layout): Wanted[] {
   const start = (program: string) =>
-    `${libraryOf(prefix)}/${program}.${program === 'mini-qmail' ? 'mjs' : 'cjs'}`;
+    `${libraryOf(prefix)}/${program}.${HUB_PROGRAMS.includes(program) ? 'mjs' : 'cjs'}`;
   const programs = parts.programs.map((program): Wanted => {
     const content = Buffer.from(launcher(interpreter.path, start(program)));
     return { kind: 'file', path: `${prefix}/bin/${program}`, content, mode: MODE_PROGRAM };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bytesOf, textOf } from '../bytes/bytes.ts';
-import { formatQueueEnvelope, parseQueueEnvelope } from './queue-envelope.ts';
+import { formatQueueEnvelope, judgeQueueEnvelope, parseQueueEnvelope } from './queue-envelope.ts';
 
 function parsed(text: string): string[] | undefined {
   const envelope = parseQueueEnvelope(bytesOf(text));
@@ -53,4 +53,29 @@ test('parseQueueEnvelope() refuses an envelope cut anywhere', () => {
   const whole = 'Fa@b\0Tc@d\0Te\0\0';
   for (let length = 0; length < whole.length; length++)
     assert.equal(parsed(whole.slice(0, length)), undefined);
+});
+
+test('judgeQueueEnvelope() reads the same, and says what is wrong with others as qmail-queue does', () => {
+  for (const [text, want] of GOOD) {
+    const envelope = judgeQueueEnvelope(bytesOf(`${text}junk`), 3);
+    assert.ok(typeof envelope === 'object');
+    assert.deepEqual([envelope.sender, ...envelope.recipients].map(textOf), want);
+  }
+  const faults: [string, string][] = [
+    ['', 'short'],
+    ['F', 'short'],
+    ['Fa@b', 'short'],
+    ['Fa@b\0', 'short'],
+    ['Fa@b\0Tc@d\0', 'short'],
+    ['Fa@b\0Tc@', 'short'],
+    ['\0', 'malformed'],
+    ['Ta@b\0', 'malformed'],
+    ['Fa@b\0X', 'malformed'],
+    ['Fa@b\0Fc@d\0\0', 'malformed'],
+    ['Fabcd\0\0', 'address-too-long'],
+    ['Fabcd', 'address-too-long'],
+    ['Fa@b\0Tabcd\0X', 'address-too-long'],
+  ];
+  for (const [text, want] of faults)
+    assert.equal(judgeQueueEnvelope(bytesOf(text), 3), want, JSON.stringify(text));
 });

@@ -47,3 +47,27 @@ export function parseQueueEnvelope(bytes: Uint8Array): QueueEnvelope | undefined
     from = end + 1;
   }
 }
+
+/** Why an envelope cannot be used: it ends early, is not in the format, or has an address that is too long. */
+export type EnvelopeFault = 'short' | 'malformed' | 'address-too-long';
+
+/**
+ * Reads an envelope as qmail's own queue program does, which tells apart what is wrong with it: the first fault counts, and an
+ * address is too long once it has more bytes than `addressMax` before its NUL or the end. The addresses are views of the argument.
+ */
+export function judgeQueueEnvelope(bytes: Uint8Array, addressMax: number): QueueEnvelope | EnvelopeFault {
+  let sender: Uint8Array | undefined;
+  const recipients: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    if (sender !== undefined && bytes[at] === 0) return { sender, recipients };
+    if (bytes[at] !== (sender === undefined ? LETTER_F : LETTER_T)) return 'malformed';
+    const end = findByte(bytes, 0, at + 1);
+    if ((end < 0 ? bytes.length : end) - at - 1 > addressMax) return 'address-too-long';
+    if (end < 0) return 'short';
+    const address = bytes.subarray(at + 1, end);
+    if (sender === undefined) sender = address;
+    else recipients.push(address);
+    at = end + 1;
+  }
+  return 'short';
+}

@@ -36,6 +36,8 @@ export const QUEUE_EXIT = {
   configuration: 55,
   network: 56,
   home: 61,
+  queueFolder: 62,
+  queueFiles: 66,
   serverTemporary: 71,
   connectTimeout: 72,
   connectRefused: 73,

@@ -1,0 +1,49 @@
+// The control files of a running hub. Some are read again on HUP, all of them or none: who is allowed, and which domains are
+// local or virtual, as qmail-send does, and what belongs to it. Everything else is as it was at the start.
+
+import type { DestinationRules } from '../core/policy/destination-rules.ts';
+import { type DeliveryControls, readDeliveryControls } from '../delivery/delivery-controls.ts';
+import { readAllowedClients } from './allowed-clients.ts';
+import { type JudgeClient, judgeByList, judgeByRules } from './client-judge.ts';
+
+/** See the head of this file. */
+export class LiveControls {
+  readonly #home: string;
+  readonly #rules: string | undefined;
+  readonly #delivery: { -readonly [name in keyof DeliveryControls]: DeliveryControls[name] };
+  #judge: JudgeClient;
+
+  /** @param rules file that says who may connect, in place of control/qmqpclients @throws Error or SystemError */
+  constructor(home: string, rules: string | undefined) {
+    this.#home = home;
+    this.#rules = rules;
+    this.#judge = this.#readJudge();
+    this.#delivery = { ...readDeliveryControls(home) };
+  }
+
+  /** One object for as long as the hub runs; `locals` and `virtualdomains` in it change. */
+  get delivery(): DeliveryControls {
+    return this.#delivery;
+  }
+
+  /** Judges by what was read last. */
+  readonly judge: JudgeClient = (address) => this.#judge(address);
+
+  /**
+   * Reads locals, virtualdomains, qmqpclients and destinations again.
+   * @returns the last of them, for the delivery
+   * @throws Error or SystemError when one cannot be read or understood: nothing has changed then
+   */
+  reload(): DestinationRules {
+    const { locals, virtualdomains, destinations } = readDeliveryControls(this.#home);
+    this.#judge = this.#readJudge();
+    this.#delivery.locals = locals;
+    this.#delivery.virtualdomains = virtualdomains;
+    return destinations;
+  }
+
+  #readJudge(): JudgeClient {
+    const rules = this.#rules;
+    return rules === undefined ? judgeByList(readAllowedClients(this.#home)) : judgeByRules(rules);
+  }
+}

@@ -1,0 +1,6 @@
+// hub-queue: bin/qmail-queue of a host with a hub; see its manual page. Options and arguments are ignored, as they always were.
+
+import { readInvocation } from '../host/invocation.ts';
+import { runHubQueue } from '../hub/hub-queue.ts';
+
+void runHubQueue(readInvocation().home).then((exit) => process.exit(exit));
