@@ -71,10 +71,12 @@ export class Agenda {
     this.#place(found, false);
   }
 
-  /** The message was removed: jobs of it that came from the index are not handed out any more. */
-  forget(destination: string, id: MessageId): void {
+  /** A job of the message that came from the index is not handed out any more. @returns whether there was one */
+  forget(destination: string, id: MessageId): boolean {
     const found = this.#destinations.get(destination);
-    if (found !== undefined) found.fetched = found.fetched.filter((job) => job.id !== id);
+    const at = found?.fetched.findIndex((job) => job.id === id) ?? -1;
+    if (at >= 0) found?.fetched.splice(at, 1);
+    return at >= 0;
   }
 
   /** Lets a destination that was passed over have its turns again. */

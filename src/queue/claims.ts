@@ -58,9 +58,9 @@ export class Claims {
       this.agendas[channel].setIndexDue(destination, dueMs);
   }
 
-  /** The message is gone from the index, which had it for these destinations. */
-  forget(parts: readonly PartName[], id: MessageId): void {
-    for (const { channel, destination } of parts) this.agendas[channel].forget(destination, id);
+  /** Takes back jobs of a message in the index that wait for their turn in memory. @returns the destinations that had none */
+  forget(parts: readonly PartName[], id: MessageId): PartName[] {
+    return parts.filter(({ channel, destination }) => !this.agendas[channel].forget(destination, id));
   }
 
   /** A job of a message in memory, of which the agenda says that it waits. */

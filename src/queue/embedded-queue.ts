@@ -8,11 +8,12 @@ import type { Log } from '../host/log.ts';
 import { SystemError } from '../host/system-error.ts';
 import { Claims } from './claims.ts';
 import { EmbeddedIntake } from './embedded-intake.ts';
-import { Entry, type EntryOrigin, type Part } from './entry.ts';
+import { Entry, type EntryOrigin, type Part, type Rescheduling } from './entry.ts';
+import { IndexedMessages } from './indexed-messages.ts';
 import { Journal, type Place } from './journal.ts';
 import type { JournalRecord, NewRecord } from './journal-record.ts';
 import { LargeBodies } from './large-bodies.ts';
-import type { IndexState, MessageIndex } from './message-index.ts';
+import type { MessageIndex } from './message-index.ts';
 import type {
   Admit,
   Channel,
@@ -26,9 +27,11 @@ import type {
   QueuedMessage,
   QueueStats,
   Settled,
+  Tally,
   Verdict,
 } from './queue.ts';
 import { destinationByDomain } from './queue.ts';
+import { TallyBook } from './tally-book.ts';
 
 /** How an embedded queue is kept. */
 export interface EmbeddedQueueOptions {
@@ -65,7 +68,7 @@ export class EmbeddedQueue implements Queue {
   readonly #bySegment = new Map<number, Set<Entry>>();
   readonly #claims: Claims;
   #journal!: Journal;
-  #indexMessages = 0;
+  readonly #indexed: IndexedMessages;
   #nextId: MessageId = 1;
   /** Files of messages that are gone, being removed. */
   readonly #removals = new Set<Promise<void>>();
@@ -73,13 +76,15 @@ export class EmbeddedQueue implements Queue {
   #spillFailed = false;
   #accepted = 0;
   #finishedCount = 0;
+  readonly #tally = new TallyBook();
   #listener: () => void = () => undefined;
 
   private constructor(options: EmbeddedQueueOptions) {
     this.#options = { ...DEFAULTS, ...options };
     this.#large = new LargeBodies(options.files, `${options.folder}/large`);
     this.#index = options.index;
-    this.#claims = new Claims(this.#entries, options.index, (state) => this.#note(state));
+    this.#claims = new Claims(this.#entries, options.index, (state) => this.#indexed.note(state));
+    this.#indexed = new IndexedMessages(options.index, () => this.#claims);
   }
 
   /**
@@ -93,7 +98,7 @@ export class EmbeddedQueue implements Queue {
     });
     await queue.#large.open();
     const { flushedThrough, highestId, ...state } = await options.index.open();
-    queue.#note(state);
+    queue.#indexed.note(state);
     queue.#nextId = highestId + 1;
     queue.#journal = await Journal.open({
       files: options.files,
@@ -104,6 +109,7 @@ export class EmbeddedQueue implements Queue {
       nextId: () => queue.#nextId,
     });
     await queue.#sweep();
+    queue.#tally.count({ atStart: queue.tally().queued });
     return queue;
   }
 
@@ -152,12 +158,13 @@ export class EmbeddedQueue implements Queue {
     const { id, segment } = entry.origin;
     if (entry.wouldEndWell(verdicts)) {
       await this.#append(entry, { type: 'remove', id, segment });
-      this.#drop(entry);
+      this.#drop(entry, 'delivered');
       return { finished: true, failures: [] };
     }
     const { channel } = job;
     const part = entry.part(channel, job.destination);
-    const left = part === undefined || nextDueMs === undefined ? undefined : entry.firstLeft(part, verdicts);
+    const isOver = part !== undefined && nextDueMs !== undefined;
+    const left = isOver && !entry.isHeld(part) ? entry.firstLeft(part, verdicts) : undefined;
     const settlement = {
       channel,
       verdicts,
@@ -165,8 +172,9 @@ export class EmbeddedQueue implements Queue {
       again: left === undefined ? [] : [left],
     };
     await this.#append(entry, { type: 'settle', id, segment, ...settlement });
-    entry.apply(settlement);
-    if (part !== undefined && nextDueMs !== undefined) {
+    const { delivered, failed } = entry.apply(settlement);
+    if (this.#entries.has(id)) this.#tally.count({ delivered, failed });
+    if (isOver) {
       part.out = false;
       this.#schedule(entry, part, false);
     }
@@ -178,8 +186,32 @@ export class EmbeddedQueue implements Queue {
   async hasten(nowMs: number): Promise<void> {
     for (const entry of this.#entries.values())
       for (const part of entry.hasten(nowMs)) this.#schedule(entry, part, false);
-    this.#note(await this.#index.hasten(nowMs));
+    this.#indexed.note(await this.#index.hasten(nowMs));
     this.#listener();
+  }
+
+  async reschedule(id: MessageId, dueMs: number): Promise<boolean> {
+    const entry = await this.#resting(id);
+    if (entry === undefined) {
+      const isThere = await this.#indexed.reschedule(id, dueMs);
+      this.#listener();
+      return isThere;
+    }
+    const { segment } = entry.origin;
+    const write = async (settlement: Rescheduling) => {
+      await this.#append(entry, { type: 'settle', id, segment, ...settlement });
+    };
+    try {
+      return await entry.reschedule(dueMs, write);
+    } finally {
+      if (this.#entries.has(id)) for (const part of entry.parts) this.#schedule(entry, part, false);
+    }
+  }
+
+  async handOut(id: MessageId): Promise<Job[] | 'busy' | undefined> {
+    const entry = await this.#resting(id);
+    if (entry !== undefined) return entry.handOut();
+    return this.#indexed.handOut(id);
   }
 
   async finished(): Promise<FinishedMessage[]> {
@@ -195,20 +227,19 @@ export class EmbeddedQueue implements Queue {
   async remove(id: MessageId): Promise<void> {
     const entry = await this.#resting(id);
     if (entry === undefined) {
-      const state = await this.#index.remove(id);
-      this.#finishedCount += this.#indexMessages - state.messages;
-      this.#claims.forget(state.heads, id);
-      this.#note(state);
+      const { messages, left } = await this.#indexed.remove(id);
+      this.#finishedCount += messages;
+      this.#tally.count({ removed: left });
       await this.#large.remove(id);
       return;
     }
     await this.#append(entry, { type: 'remove', id, segment: entry.origin.segment });
-    this.#drop(entry);
+    this.#drop(entry, 'removed');
   }
 
   async *list(): AsyncIterable<QueuedMessage> {
-    const inMemory = [...this.#entries.values()].map((entry) => entry.queued());
-    const seen = new Set(inMemory.map(({ id }) => id));
+    const inMemory = [...this.#entries.values()];
+    const seen = new Set(inMemory.map(({ origin }) => origin.id));
     let after = 0;
     for (;;) {
       const page = await this.#index.list(after, LIST_PAGE);
@@ -216,12 +247,28 @@ export class EmbeddedQueue implements Queue {
       if (page.length < LIST_PAGE) break;
       after = page.at(-1)!.id;
     }
-    yield* inMemory;
+    for (const [i, entry] of inMemory.entries()) {
+      yield entry.queued();
+      if (i % LIST_PAGE === LIST_PAGE - 1) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async find(id: MessageId): Promise<QueuedMessage | undefined> {
+    const entry = await this.#resting(id);
+    if (entry !== undefined) return entry.queued();
+    const [message] = await this.#index.list(id - 1, 1);
+    return message?.id === id ? message : undefined;
+  }
+
+  tally(): Tally {
+    let queued = this.#indexed.recipients;
+    for (const { left } of this.#entries.values()) queued += left;
+    return this.#tally.read(queued);
   }
 
   stats(): QueueStats {
     return {
-      messages: this.#entries.size + this.#indexMessages,
+      messages: this.#entries.size + this.#indexed.messages,
       accepted: this.#accepted,
       finished: this.#finishedCount,
     };
@@ -245,6 +292,7 @@ export class EmbeddedQueue implements Queue {
     const place = await this.#journal.append({ type: 'accept', id, birthMs, size, body, envelope });
     this.#accepted++;
     const { sender, recipients } = envelope;
+    this.#tally.count({ accepted: recipients.length });
     const bodyAt = body === undefined ? undefined : place.bodyAt;
     const entry = this.#add({ id, birthMs, size, sender, recipients, segment: place.segment, bodyAt });
     for (const part of entry.parts) this.#schedule(entry, part, true);
@@ -330,10 +378,8 @@ export class EmbeddedQueue implements Queue {
     verdicts: readonly Verdict[],
     nextDueMs: number | undefined,
   ): Promise<Settled> {
-    const { channel, destination } = job;
-    const part = { channel, destination };
-    const { finished, ...state } = await this.#index.settle(job.id, part, verdicts, nextDueMs);
-    this.#note(state);
+    const { finished, settlement } = await this.#indexed.settle(job, verdicts, nextDueMs);
+    this.#tally.count(settlement);
     this.#listener();
     if (finished === undefined) return { finished: false, failures: [] };
     if (finished.failures.length === 0) {
@@ -358,10 +404,11 @@ export class EmbeddedQueue implements Queue {
     this.#bySegment.get(entry.origin.segment)?.delete(entry);
   }
 
-  /** The message is gone for good, and that is on disk. */
-  #drop(entry: Entry): void {
+  /** The message is gone for good, and that is on disk; what was left of it counts as said. */
+  #drop(entry: Entry, left: 'delivered' | 'removed'): void {
     if (!this.#entries.has(entry.origin.id)) return;
     this.#forget(entry);
+    this.#tally.count({ [left]: entry.left });
     this.#finishedCount++;
     if (entry.origin.bodyAt !== undefined) return;
     const removal = this.#large
@@ -373,14 +420,8 @@ export class EmbeddedQueue implements Queue {
     this.#removals.add(removal);
   }
 
-  /** Takes down what the index said; every answer of it, in the order of the answers. */
-  #note(state: IndexState): void {
-    this.#indexMessages = state.messages;
-    this.#claims.note(state.heads);
-  }
-
   #schedule(entry: Entry, part: Part, fresh: boolean): void {
-    if (part.left === 0 || part.out) return;
+    if (part.left === 0 || part.out || entry.isHeld(part)) return;
     const due = { dueMs: part.dueMs, id: entry.origin.id };
     this.#claims.agendas[part.channel].add(part.destination, due, fresh);
     this.#listener();
@@ -425,7 +466,7 @@ export class EmbeddedQueue implements Queue {
       if (rows.length > 0) {
         const state = await this.#index.insert(rows, number!);
         for (const entry of survivors) this.#forget(entry);
-        this.#note(state);
+        this.#indexed.note(state);
       }
       this.#bySegment.delete(number!);
       await this.#journal.retireOldest();

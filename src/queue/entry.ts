@@ -13,6 +13,7 @@ import type {
   RecipientState,
   Verdict,
 } from './queue.ts';
+import { HELD_MS } from './queue.ts';
 
 /** What makes an entry: an accept record. */
 export interface EntryOrigin {
@@ -24,6 +25,15 @@ export interface EntryOrigin {
   readonly segment: number;
   /** Offset of the bytes in the segment; undefined if they are in a file of their own. */
   readonly bodyAt: number | undefined;
+}
+
+/** A record that changes due times alone. */
+export type Rescheduling = Omit<SettleRecord, 'type' | 'id' | 'segment'>;
+
+/** How many recipients a settlement has settled. */
+export interface Settlement {
+  readonly delivered: number;
+  readonly failed: number;
 }
 
 /** The recipients of one message with one destination: what becomes a job. */
@@ -60,6 +70,8 @@ export class Entry {
   writesUnderWay = 0;
   /** Set while it moves to the index; settled when it is there, or has stayed. */
   moving: Promise<void> | undefined;
+  /** The due time that an operator has set, until it is on disk. */
+  #rescheduling: { readonly dueMs: number } | undefined;
 
   constructor(origin: EntryOrigin, destinationOf: DestinationOf) {
     this.origin = origin;
@@ -95,6 +107,16 @@ export class Entry {
     return only?.channel === channel && only.destination === destination ? only : undefined;
   }
 
+  /** Recipients still to do. */
+  get left(): number {
+    return this.#left;
+  }
+
+  /** Whether an operator holds the part, or is about to. */
+  isHeld(part: Part): boolean {
+    return (this.#rescheduling ?? part).dueMs === HELD_MS;
+  }
+
   get isFinished(): boolean {
     return this.#left === 0;
   }
@@ -127,28 +149,68 @@ export class Entry {
     return part.positions.find((position) => this.#states[position] === 'todo' && !judged.has(position));
   }
 
-  /** Applies what a record says; a verdict about a recipient that is settled already is ignored. */
-  apply({ channel, verdicts, nextDueMs, again }: Omit<SettleRecord, 'type' | 'id' | 'segment'>): void {
+  /**
+   * Applies what a record says; a verdict about a recipient that is settled already is ignored.
+   * @returns how many recipients were settled
+   */
+  apply({ channel, verdicts, nextDueMs, again }: Rescheduling): Settlement {
+    const counts = { delivered: 0, failed: 0 };
     for (const { index, state, report } of verdicts) {
       if (this.#states[index] !== 'todo') continue;
       this.#states[index] = state;
       this.#partOf[index]!.left--;
       this.#left--;
+      counts[state === 'done' ? 'delivered' : 'failed']++;
       if (state === 'failed') this.#failures.push({ position: index, report: report ?? '' });
     }
-    if (nextDueMs === undefined) return;
+    if (nextDueMs === undefined) return counts;
     const meant =
       again.length > 0
         ? again.flatMap((index) => this.#partOf[index] ?? [])
         : this.#parts.filter((part) => part.channel === channel);
     for (const part of meant) part.dueMs = nextDueMs;
+    return counts;
   }
 
   /** Brings forward what waits for later; gives the parts that have changed. */
   hasten(nowMs: number): readonly Part[] {
-    const late = this.#parts.filter(({ left, out, dueMs }) => left > 0 && !out && dueMs > nowMs);
+    const late = this.#parts.filter(
+      (part) => part.left > 0 && !part.out && part.dueMs > nowMs && !this.isHeld(part),
+    );
     for (const part of late) part.dueMs = nowMs;
     return late;
+  }
+
+  /**
+   * Sets when what is left is tried next, once `write` has put that on disk; see {@link Queue.reschedule}.
+   * @returns whether something is left
+   */
+  async reschedule(dueMs: number, write: (settlement: Rescheduling) => Promise<void>): Promise<boolean> {
+    const left = this.#parts.filter((part) => part.left > 0).map(({ channel }) => channel);
+    const rescheduling = { dueMs };
+    this.#rescheduling = rescheduling;
+    try {
+      await Promise.all(
+        [...new Set(left)].map(async (channel) => {
+          const settlement = { channel, verdicts: [], nextDueMs: dueMs, again: [] };
+          await write(settlement);
+          this.apply(settlement);
+        }),
+      );
+    } finally {
+      if (this.#rescheduling === rescheduling) this.#rescheduling = undefined;
+    }
+    return left.length > 0;
+  }
+
+  /** Hands out all that is left; see {@link Queue.handOut}. */
+  handOut(): Job[] | 'busy' {
+    const parts = this.#parts.filter(({ left }) => left > 0);
+    if (parts.some(({ out }) => out)) return 'busy';
+    return parts.map((part) => {
+      part.out = true;
+      return this.job(part);
+    });
   }
 
   job(part: Part): Job {

@@ -13,6 +13,8 @@ export interface IndexCall {
     | 'claim'
     | 'settle'
     | 'hasten'
+    | 'reschedule'
+    | 'handOut'
     | 'remove'
     | 'read'
     | 'finished'

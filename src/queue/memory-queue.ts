@@ -17,9 +17,11 @@ import type {
   Queue,
   QueuedMessage,
   QueueStats,
+  Tally,
   Verdict,
 } from './queue.ts';
 import { destinationByDomain } from './queue.ts';
+import { TallyBook } from './tally-book.ts';
 
 /** What outlives a {@link MemoryQueue}, as files outlive a process. */
 export class MemoryQueueStorage {
@@ -36,6 +38,7 @@ export class MemoryQueue implements Queue {
   readonly #listeners: (() => void)[] = [];
   #accepted = 0;
   #finished = 0;
+  readonly #tally = new TallyBook();
 
   constructor(storage: MemoryQueueStorage, clock: Clock, destinationOf = destinationByDomain) {
     this.#storage = storage;
@@ -48,6 +51,7 @@ export class MemoryQueue implements Queue {
       });
     this.#agendas = { local: createAgenda('local'), remote: createAgenda('remote') };
     for (const { entry } of storage.messages.values()) {
+      this.#tally.count({ atStart: entry.left });
       for (const part of entry.parts) {
         part.out = false;
         this.#schedule(entry, part, false);
@@ -99,14 +103,15 @@ export class MemoryQueue implements Queue {
     const entry = this.#storage.messages.get(job.id)?.entry;
     const part = entry?.part(job.channel, job.destination);
     if (entry === undefined || part === undefined) return { finished: false, failures: [] };
-    const left = entry.firstLeft(part, verdicts);
+    const left = entry.isHeld(part) ? undefined : entry.firstLeft(part, verdicts);
     const ends = nextDueMs !== undefined;
-    entry.apply({
+    const counts = entry.apply({
       channel: job.channel,
       verdicts,
       nextDueMs: left === undefined ? undefined : nextDueMs,
       again: left === undefined ? [] : [left],
     });
+    this.#tally.count(counts);
     if (ends) {
       part.out = false;
       this.#schedule(entry, part, false);
@@ -120,6 +125,18 @@ export class MemoryQueue implements Queue {
       for (const part of entry.hasten(nowMs)) this.#schedule(entry, part, false);
   }
 
+  async reschedule(id: MessageId, dueMs: number): Promise<boolean> {
+    const entry = this.#storage.messages.get(id)?.entry;
+    if (entry === undefined || entry.isFinished) return false;
+    await entry.reschedule(dueMs, async () => undefined);
+    for (const part of entry.parts) this.#schedule(entry, part, false);
+    return true;
+  }
+
+  async handOut(id: MessageId): Promise<Job[] | 'busy' | undefined> {
+    return this.#storage.messages.get(id)?.entry.handOut();
+  }
+
   async finished() {
     return [...this.#storage.messages.values()]
       .filter(({ entry }) => entry.isFinished)
@@ -130,11 +147,22 @@ export class MemoryQueue implements Queue {
   }
 
   async remove(id: MessageId): Promise<void> {
+    this.#tally.count({ removed: this.#storage.messages.get(id)?.entry.left ?? 0 });
     if (this.#storage.messages.delete(id)) this.#finished++;
   }
 
   async *list(): AsyncIterable<QueuedMessage> {
     for (const { entry } of this.#storage.messages.values()) yield entry.queued();
+  }
+
+  async find(id: MessageId): Promise<QueuedMessage | undefined> {
+    return this.#storage.messages.get(id)?.entry.queued();
+  }
+
+  tally(): Tally {
+    let queued = 0;
+    for (const { entry } of this.#storage.messages.values()) queued += entry.left;
+    return this.#tally.read(queued);
   }
 
   stats(): QueueStats {
@@ -149,6 +177,7 @@ export class MemoryQueue implements Queue {
     const id = this.#storage.nextId++;
     const birthMs = this.#clock.nowMs();
     this.#accepted++;
+    this.#tally.count({ accepted: envelope.recipients.length });
     if (envelope.recipients.length === 0) {
       this.#finished++;
       return id;
@@ -172,7 +201,7 @@ export class MemoryQueue implements Queue {
   }
 
   #schedule(entry: Entry, part: Part, fresh: boolean): void {
-    if (part.left === 0) return;
+    if (part.left === 0 || part.out || entry.isHeld(part)) return;
     this.#agendas[part.channel].add(part.destination, { dueMs: part.dueMs, id: entry.origin.id }, fresh);
     for (const listener of this.#listeners) listener();
   }

@@ -1,6 +1,7 @@
 // The index of messages that outlived the journal, as the embedded queue sees it. sqlite-index.ts does the work,
 // index-worker.ts runs it in a thread of its own, worker-index.ts talks to that thread.
 
+import type { Settlement } from './entry.ts';
 import type {
   Channel,
   FinishedMessage,
@@ -49,6 +50,8 @@ export interface IndexHead extends PartName {
 /** What the queue keeps in mind of the index between calls: each call tells what it changed. */
 export interface IndexState {
   readonly messages: number;
+  /** Recipients left to do. */
+  readonly recipients: number;
   readonly heads: readonly IndexHead[];
 }
 
@@ -72,10 +75,19 @@ export interface MessageIndex {
     part: PartName,
     verdicts: readonly Verdict[],
     nextDueMs: number | undefined,
-  ): Promise<IndexState & { readonly finished: FinishedMessage | undefined }>;
+  ): Promise<
+    IndexState & { readonly finished: FinishedMessage | undefined; readonly settlement: Settlement }
+  >;
+  /** See {@link Queue.reschedule}. @returns also the destinations that are handed out; undefined if nothing is left */
+  reschedule(id: MessageId, dueMs: number): Promise<IndexState & { readonly out: PartName[] | undefined }>;
+  /** Hands out what is left of a message; `wasOut` names what was so already. `jobs` is undefined if it is not there. */
+  handOut(
+    id: MessageId,
+  ): Promise<IndexState & { readonly jobs: Job[] | undefined; readonly wasOut: PartName[] }>;
   /** Makes what is due later due at that time. */
   hasten(nowMs: number): Promise<IndexState>;
-  remove(id: MessageId): Promise<IndexState>;
+  /** @returns also how many recipients were left to do */
+  remove(id: MessageId): Promise<IndexState & { readonly left: number }>;
   /** The message's bytes; undefined if they are in a file of their own. */
   read(id: MessageId): Promise<Uint8Array | undefined>;
   finished(): Promise<FinishedMessage[]>;

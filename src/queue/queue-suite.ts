@@ -11,6 +11,7 @@ import type { Channel, Job, MessageId, Queue, QueuedMessage } from './queue.ts';
 import { accept, addresses, type Declare, ids } from './queue-suite-bench.ts';
 import { declareFairness, declarePassingOver } from './queue-suite-fairness.ts';
 import { declareHasten } from './queue-suite-hasten.ts';
+import { declareOperator } from './queue-suite-operator.ts';
 
 /** A place where a store can be opened again and again; each test gets its own. */
 export interface QueueHarness {
@@ -48,6 +49,7 @@ export function runQueueSuite(name: string, createHarness: () => Promise<QueueHa
     declarePassingOver(declare);
     declareSettle(declare);
     declareHasten(declare);
+    declareOperator(declare);
     declareFinish(declare);
     declareRestart(declare);
     declareView(declare);

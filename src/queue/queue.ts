@@ -93,7 +93,7 @@ export interface QueuedMessage {
   readonly size: number;
   readonly sender: Uint8Array;
   readonly recipients: readonly (Recipient & { readonly state: RecipientState })[];
-  /** When the first destination of each channel with work left is tried next, ms since 1970. */
+  /** When the first destination of each channel with work left is tried next, ms since 1970, or {@link HELD_MS}. */
   readonly due: { readonly local?: number; readonly remote?: number };
 }
 
@@ -115,6 +115,26 @@ export interface FinishedMessage {
   readonly sender: Uint8Array;
   readonly birthMs: number;
   readonly failures: readonly Failure[];
+}
+
+/** Due time of what an operator holds: the last that a date can tell, so that every store keeps it as it is. */
+export const HELD_MS = 8.64e15;
+
+/**
+ * Recipients, each counted once, since the store was opened: `atStart + accepted = delivered + failed + removed + queued`
+ * whenever nothing is being written. `queued` is counted from what the store holds, not from the others.
+ */
+export interface Tally {
+  /** Left to do when the store was opened. */
+  readonly atStart: number;
+  readonly accepted: number;
+  readonly delivered: number;
+  /** For good: their senders get a bounce. */
+  readonly failed: number;
+  /** Gone with a message that was removed while they were left to do. */
+  readonly removed: number;
+  /** Left to do now. */
+  readonly queued: number;
 }
 
 /** Counters since the store was opened, and what it holds now. */
@@ -162,16 +182,31 @@ export interface Queue {
    */
   settle(job: Job, verdicts: readonly Verdict[], nextDueMs: number | undefined): Promise<Settled>;
   /**
-   * Makes everything that waits for a later attempt due at `nowMs`; what is handed out, or passed over, stays so. May be
+   * Makes everything that waits for a later attempt due at `nowMs`; what is handed out, passed over or held stays so. May be
    * forgotten when the store is closed. @throws SystemError if only a part could be reached
    */
   hasten(nowMs: number): Promise<void>;
+  /**
+   * Sets when what is left of a message is tried next; durable when it resolves. With {@link HELD_MS} nothing of it is handed
+   * out until it is called again with another time; an attempt that is under way goes on, and its end does not change that.
+   * @returns whether the message is there and has recipients left @throws SystemError when it may not have been done in full
+   */
+  reschedule(id: MessageId, dueMs: number): Promise<boolean>;
+  /**
+   * Hands out all that is left of a message, due or held or not, so that nobody delivers it: {@link remove} or
+   * {@link settle} comes next. It is `busy` as long as a part is handed out already: nothing was done then.
+   * @returns a job for each destination; undefined if the message is not there
+   */
+  handOut(id: MessageId): Promise<Job[] | 'busy' | undefined>;
   /** Messages without recipients left that were not removed before the last stop. Call once after opening. */
   finished(): Promise<FinishedMessage[]>;
   /** Removes a message; durable when it resolves (a removal lost by a crash is found again by {@link finished}). */
   remove(id: MessageId): Promise<void>;
-  /** All messages, oldest first. */
+  /** All messages, oldest first; gives way to others in between. */
   list(): AsyncIterable<QueuedMessage>;
+  /** One message as {@link list} shows it; undefined if it is not there. */
+  find(id: MessageId): Promise<QueuedMessage | undefined>;
+  tally(): Tally;
   stats(): QueueStats;
   /** Waits for what is under way and lets go of the files; nothing else may be called afterwards. */
   close(): Promise<void>;

@@ -2,6 +2,7 @@
 // that calls which wait together share one flush. docs/internals/queue.md has the tables.
 
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { Settlement } from './entry.ts';
 import { INSERT_PART, insertPart, migrateIndex, unpackPositions } from './index-parts.ts';
 import type { IndexRow, IndexState, PartName, Wanted } from './message-index.ts';
 import type {
@@ -14,7 +15,7 @@ import type {
   RecipientState,
   Verdict,
 } from './queue.ts';
-import { CHANNELS } from './queue.ts';
+import { CHANNELS, HELD_MS } from './queue.ts';
 
 // Bodies stay out of every index; a part is found by its destination's earliest due time, its recipients by their numbers.
 const SCHEMA = `
@@ -41,6 +42,8 @@ const FINISHED_INDEX = 'CREATE INDEX IF NOT EXISTS message_finished ON message (
 /** Jobs of one destination in order: by the index alone, from its first row. */
 export const WAITING =
   'SELECT message, due FROM part WHERE channel = ? AND destination = ? AND due <= ? ORDER BY due, message LIMIT ?';
+const COUNT_MESSAGES = 'SELECT count(*) AS n FROM message';
+const COUNT_LEFT = 'SELECT coalesce(sum(todo), 0) AS n FROM part';
 const STATES: readonly RecipientState[] = ['todo', 'done', 'failed'];
 
 interface MessageRow {
@@ -73,6 +76,8 @@ export class SqliteIndex {
   /** What rollback has to do to the memory. */
   readonly #undo: (() => void)[] = [];
   #messages: number;
+  /** Recipients left to do. */
+  #left: number;
 
   /** @param path database file, or `:memory:` @throws when it cannot be opened and locked */
   constructor(path: string) {
@@ -87,7 +92,8 @@ export class SqliteIndex {
     migrateIndex(this.#db);
     this.#db.exec(FINISHED_INDEX);
     this.#db.exec('COMMIT');
-    this.#messages = this.#number('SELECT count(*) AS n FROM message');
+    this.#messages = this.#number(COUNT_MESSAGES);
+    this.#left = this.#number(COUNT_LEFT);
   }
 
   begin(): void {
@@ -104,16 +110,19 @@ export class SqliteIndex {
     if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
     for (const undo of this.#undo.splice(0).reverse()) undo();
     this.#undo.length = 0;
-    this.#messages = this.#number('SELECT count(*) AS n FROM message');
+    this.#messages = this.#number(COUNT_MESSAGES);
+    this.#left = this.#number(COUNT_LEFT);
   }
 
   /** Reads each part's entry in one index once, and none of the messages. */
   open(): IndexState & { flushedThrough: number; highestId: number } {
     const heads = this.#rows<{ channel: number; destination: string; due: number }>(
-      'SELECT channel, destination, min(due) AS due FROM part GROUP BY channel, destination',
+      'SELECT channel, destination, min(due) AS due FROM part WHERE due < ? GROUP BY channel, destination',
+      HELD_MS,
     );
     return {
       messages: this.#messages,
+      recipients: this.#left,
       heads: heads.map(({ channel, destination, due }) => ({
         channel: CHANNELS[channel]!,
         destination,
@@ -151,8 +160,8 @@ export class SqliteIndex {
     part: PartName,
     verdicts: readonly Verdict[],
     nextDueMs: number | undefined,
-  ): IndexState & { finished: FinishedMessage | undefined } {
-    let settled = 0;
+  ): IndexState & { finished: FinishedMessage | undefined; settlement: Settlement } {
+    const settlement = { delivered: 0, failed: 0 };
     for (const verdict of verdicts) {
       const { changes } = this.#run(
         'UPDATE recipient SET state = ? WHERE message = ? AND position = ? AND state = 0',
@@ -161,13 +170,16 @@ export class SqliteIndex {
         verdict.index,
       );
       if (changes === 0) continue;
-      settled++;
+      settlement[verdict.state === 'done' ? 'delivered' : 'failed']++;
       if (verdict.state === 'failed') this.#insertFailure(id, verdict.index, verdict.report ?? '');
     }
+    const settled = settlement.delivered + settlement.failed;
+    this.#left -= settled;
     const name = [id, CHANNELS.indexOf(part.channel), part.destination] as const;
     this.#run(
-      'UPDATE part SET todo = todo - ?, due = coalesce(?, due) WHERE message = ? AND channel = ? AND destination = ?',
+      'UPDATE part SET todo = todo - ?, due = iif(due = ?, due, coalesce(?, due)) WHERE message = ? AND channel = ? AND destination = ?',
       settled,
+      HELD_MS,
       nextDueMs ?? null,
       ...name,
     );
@@ -180,7 +192,7 @@ export class SqliteIndex {
     const row = this.#row<MessageRow>('SELECT id, birth, sender, parts FROM message WHERE id = ?', id);
     const finished = row?.parts === 0 ? this.#finishedMessage(row) : undefined;
     if (finished !== undefined && finished.failures.length === 0) this.remove(id);
-    return { ...this.#state([part]), finished };
+    return { ...this.#state([part]), finished, settlement };
   }
 
   /** The state after a change to these destinations. */
@@ -188,13 +200,13 @@ export class SqliteIndex {
     const heads = touched.map(({ channel, destination }) => ({
       channel,
       destination,
-      dueMs: this.#waiting({ channel, destination }, Number.MAX_VALUE, 1)[0]?.due,
+      dueMs: this.#waiting({ channel, destination }, HELD_MS - 1, 1)[0]?.due,
     }));
-    return { messages: this.#messages, heads };
+    return { messages: this.#messages, recipients: this.#left, heads };
   }
 
   hasten(nowMs: number): IndexState {
-    this.#run('UPDATE part SET due = ? WHERE due > ?', nowMs, nowMs);
+    this.#run('UPDATE part SET due = ? WHERE due > ? AND due < ?', nowMs, nowMs, HELD_MS);
     const parts = this.#rows<{ channel: number; destination: string }>(
       'SELECT DISTINCT channel, destination FROM part',
     );
@@ -203,17 +215,45 @@ export class SqliteIndex {
     );
   }
 
-  remove(id: MessageId): IndexState {
-    const parts = this.#rows<{ channel: number; destination: string }>(
-      'SELECT channel, destination FROM part WHERE message = ?',
+  reschedule(id: MessageId, dueMs: number): IndexState & { out: PartName[] | undefined } {
+    const parts = this.#partsOf(id);
+    this.#run('UPDATE part SET due = ? WHERE message = ?', dueMs, id);
+    const out = parts.filter((part) => this.#isOut(part, id));
+    return { ...this.#state(parts), out: parts.length > 0 ? out : undefined };
+  }
+
+  handOut(id: MessageId): IndexState & { jobs: Job[] | undefined; wasOut: PartName[] } {
+    const parts = this.#partsOf(id);
+    const wasOut = parts.filter((part) => this.#isOut(part, id));
+    for (const part of parts) this.#setOut(part, id, true);
+    const isThere = parts.length > 0 || this.existing([id]).length > 0;
+    const jobs = parts.map((part) => this.#job(part, { message: id, due: part.dueMs }));
+    return { ...this.#state(parts), jobs: isThere ? jobs : undefined, wasOut };
+  }
+
+  /** What is left of a message. */
+  #partsOf(id: MessageId): (PartName & { readonly dueMs: number; readonly left: number })[] {
+    return this.#rows<{ channel: number; destination: string; due: number; todo: number }>(
+      'SELECT channel, destination, due, todo FROM part WHERE message = ?',
       id,
-    ).map(({ channel, destination }) => ({ channel: CHANNELS[channel]!, destination }));
+    ).map(({ channel, destination, due: dueMs, todo: left }) => ({
+      channel: CHANNELS[channel]!,
+      destination,
+      dueMs,
+      left,
+    }));
+  }
+
+  remove(id: MessageId): IndexState & { left: number } {
+    const parts = this.#partsOf(id);
+    const left = parts.reduce((sum, part) => sum + part.left, 0);
+    this.#left -= left;
     const { changes } = this.#run('DELETE FROM message WHERE id = ?', id);
     for (const table of ['recipient', 'failure', 'part'])
       this.#run(`DELETE FROM ${table} WHERE message = ?`, id);
     this.#messages -= Number(changes);
     for (const part of parts) this.#setOut(part, id, false);
-    return this.#state(parts);
+    return { ...this.#state(parts), left };
   }
 
   read(id: MessageId): Uint8Array | undefined {
@@ -291,9 +331,14 @@ export class SqliteIndex {
     for (const { position, report } of row.failures) this.#insertFailure(row.id, position, report);
     for (const part of row.parts) {
       insertPart(this.#prepare(INSERT_PART), row.id, part);
+      this.#left += part.positions.length;
       if (part.out) this.#setOut(part, row.id, true);
     }
     this.#messages++;
+  }
+
+  #isOut(part: PartName, id: MessageId): boolean {
+    return this.#out.get(outKey(part))?.has(id) === true;
   }
 
   #setOut(part: PartName, id: MessageId, out: boolean): void {

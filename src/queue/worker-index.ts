@@ -74,6 +74,8 @@ function createRemoteIndex(path: string, carrier: Carrier): MessageIndex {
     claim: (channel, wanted) => call('claim', channel, wanted),
     settle: (id, part, verdicts, nextDueMs) => call('settle', id, part, verdicts, nextDueMs),
     hasten: (nowMs) => call('hasten', nowMs),
+    reschedule: (id, dueMs) => call('reschedule', id, dueMs),
+    handOut: (id) => call('handOut', id),
     remove: (id) => call('remove', id),
     read: (id) => call('read', id),
     finished: () => call('finished'),

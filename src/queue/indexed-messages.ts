@@ -1,0 +1,75 @@
+// The messages that have moved to the index, as the embedded queue handles them: each answer of the index is taken down in
+// order, and jobs of theirs that wait for their turn in memory are taken back when an operator changes their course.
+
+import type { Claims } from './claims.ts';
+import type { Settlement } from './entry.ts';
+import type { IndexState, MessageIndex, PartName } from './message-index.ts';
+import type { FinishedMessage, Job, MessageId, Verdict } from './queue.ts';
+
+/** See the head of this file. */
+export class IndexedMessages {
+  readonly #index: MessageIndex;
+  readonly #claims: () => Claims;
+  /** How many there are. */
+  messages = 0;
+  /** How many of their recipients are left to do. */
+  recipients = 0;
+
+  constructor(index: MessageIndex, claims: () => Claims) {
+    this.#index = index;
+    this.#claims = claims;
+  }
+
+  /** Takes down what the index said; every answer of it, in the order of the answers. */
+  note({ messages, recipients, heads }: IndexState): void {
+    this.messages = messages;
+    this.recipients = recipients;
+    this.#claims().note(heads);
+  }
+
+  /** See {@link Queue.settle}. */
+  async settle(
+    { id, channel, destination }: Job,
+    verdicts: readonly Verdict[],
+    nextDueMs: number | undefined,
+  ): Promise<{ readonly finished: FinishedMessage | undefined; readonly settlement: Settlement }> {
+    const part = { channel, destination };
+    const { finished, settlement, ...state } = await this.#index.settle(id, part, verdicts, nextDueMs);
+    this.note(state);
+    return { finished, settlement };
+  }
+
+  /** See {@link Queue.reschedule}. */
+  async reschedule(id: MessageId, dueMs: number): Promise<boolean> {
+    const { out, ...state } = await this.#index.reschedule(id, dueMs);
+    const busy = this.#claims().forget(out ?? [], id);
+    this.note(state);
+    // What waits in memory for its turn goes back, to be found with its new time.
+    const back = (out ?? []).filter((part) => !busy.includes(part));
+    const giveBack = async (part: PartName) => this.note(await this.#index.settle(id, part, [], dueMs));
+    await Promise.all(back.map(giveBack));
+    return out !== undefined;
+  }
+
+  /** See {@link Queue.handOut}. */
+  async handOut(id: MessageId): Promise<Job[] | 'busy' | undefined> {
+    const { jobs, wasOut, ...state } = await this.#index.handOut(id);
+    const busy = this.#claims().forget(wasOut, id);
+    this.note(state);
+    if (busy.length === 0) return jobs;
+    const isBusy = (job: Job) =>
+      busy.some(({ channel, destination }) => channel === job.channel && destination === job.destination);
+    const others = jobs?.filter((job) => !isBusy(job)) ?? [];
+    await Promise.all(others.map((job) => this.settle(job, [], job.dueMs)));
+    return 'busy';
+  }
+
+  /** @returns how many messages are gone, and how many recipients were left to do */
+  async remove(id: MessageId): Promise<{ readonly messages: number; readonly left: number }> {
+    const { left, ...state } = await this.#index.remove(id);
+    const messages = this.messages - state.messages;
+    this.#claims().forget(state.heads, id);
+    this.note(state);
+    return { messages, left };
+  }
+}
