@@ -1,5 +1,6 @@
 // qmail-smtpd: receives mail by SMTP on descriptors 0 and 1. See the manual page.
 
+import { createQueuePool } from '../gate/queue-pool.ts';
 import { createRecipientChecks } from '../gate/recipient-check.ts';
 import { runScreenedSmtpd } from '../gate/screened-smtpd.ts';
 import { complain } from '../host/blocking-io.ts';
@@ -17,5 +18,7 @@ void runScreenedSmtpd({
   env: process.env,
   home,
   ownBin,
+  // One session needs no turns, but its messages may be larger than its memory.
+  openQueue: createQueuePool({ clock: SYSTEM_CLOCK }).openQueue,
   checkRecipient: createRecipientChecks(options)(home),
 }).then((exit) => process.exit(exit));
