@@ -56,8 +56,8 @@ async function contentOf(message: SpooledMessage): Promise<string | undefined> {
 /** Room that is left. */
 function roomOf(spool: MessageSpool): number {
   let room = 0;
-  while (spool.take(1)) room++;
-  spool.give(room);
+  while (spool.memory.take(1)) room++;
+  spool.memory.give(room);
   return room;
 }
 

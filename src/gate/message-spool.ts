@@ -5,6 +5,7 @@
 import type { StoredBytes } from '../client/qmqp-conversation.ts';
 import { ByteBuffer } from '../core/bytes/byte-buffer.ts';
 import { type Files, NODE_FILES, type OpenFile } from '../host/files.ts';
+import { MemoryBudget } from './memory-budget.ts';
 
 /** Bounds in bytes, and where files are made. */
 export interface MessageSpoolOptions {
@@ -25,26 +26,13 @@ export class MessageSpool {
   readonly messageBytesMax: number;
   readonly folder: string;
   readonly files: Files;
-  readonly #memoryBytesMax: number;
-  #memoryBytes = 0;
+  readonly memory: MemoryBudget;
 
   constructor(options: MessageSpoolOptions = {}) {
     this.messageBytesMax = options.messageBytesMax ?? MESSAGE_BYTES_MAX;
-    this.#memoryBytesMax = options.memoryBytesMax ?? MEMORY_BYTES_MAX;
+    this.memory = new MemoryBudget(options.memoryBytesMax ?? MEMORY_BYTES_MAX);
     this.folder = options.folder ?? (process.env['TMPDIR'] || '/tmp');
     this.files = options.files ?? NODE_FILES;
-  }
-
-  /** Counts memory as taken if there is so much. */
-  take(length: number): boolean {
-    if (this.#memoryBytes + length > this.#memoryBytesMax) return false;
-    this.#memoryBytes += length;
-    return true;
-  }
-
-  /** Counts memory as free again. */
-  give(length: number): void {
-    this.#memoryBytes -= length;
   }
 }
 
@@ -68,7 +56,7 @@ export class SpooledMessage {
     this.#length += bytes.length;
     const buffer = this.#buffer;
     const isSmall = buffer !== undefined && this.#length <= this.#spool.messageBytesMax;
-    if (isSmall && this.#spool.take(bytes.length)) {
+    if (isSmall && this.#spool.memory.take(bytes.length)) {
       buffer.append(bytes);
       return undefined;
     }
@@ -88,7 +76,7 @@ export class SpooledMessage {
   /** Lets go of memory and file; once. */
   async discard(): Promise<void> {
     await this.#work;
-    if (this.#buffer !== undefined) this.#spool.give(this.#buffer.length);
+    if (this.#buffer !== undefined) this.#spool.memory.give(this.#buffer.length);
     this.#buffer = undefined;
     await this.#closeFile();
   }
@@ -104,7 +92,7 @@ export class SpooledMessage {
   }
 
   async #moveToFile(buffer: ByteBuffer): Promise<void> {
-    const { files, folder } = this.#spool;
+    const { files, folder, memory } = this.#spool;
     const { randomUUID } = process.getBuiltinModule('node:crypto');
     const path = `${folder}/mini-qmail-${randomUUID()}`;
     try {
@@ -112,7 +100,7 @@ export class SpooledMessage {
       await files.remove(path);
       await this.#file.write(buffer.view(), 0);
     } finally {
-      this.#spool.give(buffer.length);
+      memory.give(buffer.length);
     }
   }
 

@@ -217,8 +217,20 @@ test('a pool sends a large message from a file, and gives its room back', async 
     assert.equal((await result).exit, 0);
     assert.ok(hub.requests[i]?.text === `${text.length + 20}:${text.length}:${text},3:a@b,3:c@d,,`);
   }
-  assert.ok(spool.take(2000));
-  assert.equal((await submit('x')).exit, 51);
+  assert.ok(spool.memory.take(2000));
+});
+
+test('a pool refuses for now an envelope for which there is no memory, and gives back what it took', async () => {
+  const hub = await Hub.start();
+  setServers(hub.port);
+  const submit = makePool({ envelopeBytesMax: 2 * ENVELOPE.length - 1 });
+  for (let i = 0; i < 2; i++) {
+    const result = submit('x');
+    await hub.until(i + 1);
+    assert.equal(textOf(await submit('y')), 'qq out of memory (#4.3.0)');
+    hub.requests[i]?.answer('2:Kx,');
+    assert.equal((await result).exit, 0);
+  }
 });
 
 test('a pool refuses for now what cannot be kept, and sends nothing of it', async () => {

@@ -7,6 +7,7 @@ import { openQueueProgram, type QueueProgramOptions } from '../client/open-queue
 import { type Environment, submitByQmqp } from '../client/qmqp-submit.ts';
 import type { QueueProgram } from '../client/queue-program.ts';
 import { QUEUE_EXIT, type QueueResult } from '../core/policy/outcome.ts';
+import { MemoryBudget } from './memory-budget.ts';
 import { MessageSpool, SpooledMessage } from './message-spool.ts';
 import { PooledHome, type PooledHomeOptions } from './pooled-home.ts';
 import type { TurnAnswer } from './turns.ts';
@@ -14,7 +15,11 @@ import type { TurnAnswer } from './turns.ts';
 /** Bounds of a pool, and what it works with. */
 export interface QueuePoolOptions extends PooledHomeOptions {
   readonly spool?: MessageSpool | undefined;
+  /** Bytes of all envelopes that wait or are under way; one that finds no room is refused for now. */
+  readonly envelopeBytesMax?: number | undefined;
 }
+
+const ENVELOPE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** A pool; one is enough for a process. */
 export interface QueuePool {
@@ -35,6 +40,7 @@ const REFUSALS: { readonly [why in Exclude<TurnAnswer, () => void>]: Omit<QueueR
 /** Makes a pool, which holds nothing open while nothing is submitted. */
 export function createQueuePool(options: QueuePoolOptions): QueuePool {
   const spool = options.spool ?? new MessageSpool();
+  const envelopes = new MemoryBudget(options.envelopeBytesMax ?? ENVELOPE_BYTES_MAX);
   const homes = new Map<string, PooledHome>();
   return {
     openQueue(program, isGone = () => false) {
@@ -44,7 +50,7 @@ export function createQueuePool(options: QueuePoolOptions): QueuePool {
         homes.set(program.home, home);
       }
       if (!home.isOwnProgram(program)) return openQueueProgram(program);
-      return new PooledQueueProgram({ home, spool, isGone, env: program.env });
+      return new PooledQueueProgram({ home, spool, envelopes, isGone, env: program.env });
     },
   };
 }
@@ -52,6 +58,7 @@ export function createQueuePool(options: QueuePoolOptions): QueuePool {
 interface PooledOptions {
   readonly home: PooledHome;
   readonly spool: MessageSpool;
+  readonly envelopes: MemoryBudget;
   readonly env: Environment;
   readonly isGone: () => boolean;
 }
@@ -70,13 +77,13 @@ class PooledQueueProgram implements QueueProgram {
   }
 
   async finish(envelope: Uint8Array): Promise<QueueResult> {
-    const { spool } = this.#options;
-    const hasRoom = spool.take(envelope.length);
+    const { envelopes } = this.#options;
+    const hasRoom = envelopes.take(envelope.length);
     try {
       const result = hasRoom ? await this.#submit(envelope) : exitOf(QUEUE_EXIT.noMemory);
       return { ...result, pid: process.pid };
     } finally {
-      if (hasRoom) spool.give(envelope.length);
+      if (hasRoom) envelopes.give(envelope.length);
       await this.#message.discard();
     }
   }
