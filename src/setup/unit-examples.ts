@@ -45,7 +45,7 @@ WantedBy=multi-user.target
 
 function gatewayUnit(prefix: string): string {
   return `# Example: SMTP in, QMQP to the servers of control/qmqpservers out; nothing is kept here.
-# control/rcpthosts says which domains are taken; without it everything is.
+# control/rcpthosts says which domains are taken; without it everything is. %H is the name of this host, for Received fields.
 [Unit]
 Description=mini-qmail gateway
 After=network-online.target
@@ -54,7 +54,7 @@ ConditionPathExists=${prefix}/control/rcpthosts
 
 [Service]
 DynamicUser=yes
-ExecStart=${prefix}/bin/tcpserver -v -R -H -l 0 0 25 ${prefix}/bin/qmail-smtpd
+ExecStart=${prefix}/bin/tcpserver -v -R -H -l %H -c 1000 -b 200 0 25 ${prefix}/bin/qmail-smtpd
 Restart=on-failure
 LimitNOFILE=65536
 ${HARDENING}
