@@ -186,8 +186,7 @@ export class ChannelDriver {
     }
     try {
       return await run(unit, message, ticket.signal, (exchanger) => {
-        this.#scheduler.answered(ticket, exchanger);
-        this.wake();
+        if (this.#scheduler.answered(ticket, exchanger)) this.wake();
       });
     } catch (error) {
       this.#logTrouble('deliver', attempt.job.id, error);
@@ -215,8 +214,7 @@ export class ChannelDriver {
       attempt.settling = false;
       this.#later(TROUBLE_RETRY_MS, () => void this.#settle(attempt));
     }
-    this.#settling--;
-    this.wake();
+    if (this.#settling-- === SETTLING_MAX) this.wake();
     this.#checkIdle();
   }
 

@@ -7,7 +7,7 @@ import type { DestinationRule, DestinationRules } from '../core/policy/destinati
 import { findDestination, parseRelay, relayKey } from '../core/policy/route.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
-import type { Channel, DestinationOf, Queue } from '../queue/queue.ts';
+import type { Channel, DestinationOf, FinishedMessage, Queue } from '../queue/queue.ts';
 import type { Unit } from './attempt.ts';
 import { Bouncer, type SubmitBounce } from './bouncer.ts';
 import { ChannelDriver, type ChannelSettings, type RunUnit, type UnitResult } from './channel-driver.ts';
@@ -47,6 +47,8 @@ export interface Delivery {
   start(): Promise<void>;
   /** Goes by these rules from now on; deliveries that run are not touched. */
   reload(destinations: DestinationRules): void;
+  /** Bounces a message that was ended by somebody else, and removes it. */
+  finish(message: FinishedMessage): void;
   /** Starts nothing any more and waits for running deliveries; their verdicts and bounces are on disk when it resolves. */
   stop(): Promise<void>;
 }
@@ -96,6 +98,7 @@ export function createDelivery(settings: DeliverySettings): Delivery {
       rules = destinations;
       for (const channel of channels) channel.reload();
     },
+    finish: (message) => bouncer.finish(message),
     async stop() {
       await Promise.all(channels.map((channel) => channel.stop()));
       await bouncer.stop();

@@ -185,21 +185,25 @@ export class Scheduler<Unit> {
     return undefined;
   }
 
-  /** The partner answers; from now on the delivery is not cut short. */
-  answered(ticket: Ticket, exchanger?: string): void {
+  /**
+   * The partner answers; from now on the delivery is not cut short.
+   * @returns whether that may have made room for others
+   */
+  answered(ticket: Ticket, exchanger?: string): boolean {
     const running = ticket as Running<Unit>;
-    if (running.answered) return;
+    if (running.answered) return false;
     if (running.signal.aborted) this.#cutting--;
     running.answered = true;
     const { lane } = running;
-    this.#standings.answered(lane.key);
-    if (this.#running.has(running)) {
+    if (exchanger !== undefined) this.#join(running, exchanger);
+    const isNews = running.standing !== 'good' && this.#running.has(running);
+    if (isNews) {
       this.#slots[running.standing]--;
       running.standing = 'good';
       this.#slots.good++;
     }
-    if (exchanger !== undefined) this.#join(running, exchanger);
-    this.#update(lane);
+    if (this.#standings.answered(lane.key) || isNews) this.#update(lane);
+    return isNews;
   }
 
   /** A delivery has ended. @returns whether it is to be tried again, since it was cut short and that is the first time */

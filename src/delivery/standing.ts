@@ -45,8 +45,11 @@ export class Standings {
     return PATIENCE_MS * 4 ** (this.#memories.get(key)?.cuts ?? 0);
   }
 
-  answered(key: string): void {
-    if (this.of(key) !== 'good') this.#set(key, GOOD);
+  /** @returns whether that is news */
+  answered(key: string): boolean {
+    if (this.of(key) === 'good') return false;
+    this.#set(key, GOOD);
+    return true;
   }
 
   /**

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bytesOf, textOf } from '../../src/core/bytes/bytes.ts';
 import { NO_CONNECTION } from '../../src/core/policy/smtp-report.ts';
-import { createDelivery } from '../../src/delivery/delivery.ts';
+import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts';
 import type { RemoteDelivery, RemoteResult, RemoteTransport } from '../../src/delivery/transport.ts';
 import { ManualClock } from '../../src/host/manual-clock.ts';
 import { MemoryQueue, MemoryQueueStorage } from '../../src/queue/memory-queue.ts';
@@ -61,56 +61,67 @@ class PlayedNetwork implements RemoteTransport {
   async close(): Promise<void> {}
 }
 
-async function simulate(backlogAt: string) {
-  const clock = new ManualClock();
-  const queue = new MemoryQueue(new MemoryQueueStorage(), clock);
-  const network = new PlayedNetwork(clock);
-  const delivery = createDelivery({
-    queue,
-    clock,
-    log: { write: () => undefined },
-    policy: CONTROLS,
-    submitBounce: () => Promise.reject(new Error('nothing bounces here')),
-    local: { deliver: async () => ({ letter: 'K', text: '' }) },
-    transport: network,
-  });
-  const accept = (address: string) =>
-    queue.begin().commit({
-      sender: bytesOf('s@a'),
-      recipients: [{ channel: 'remote', address: bytesOf(address) }],
+/** Delivery of a queue in memory over a played network. */
+class PlayedDelivery {
+  readonly queue: MemoryQueue;
+  readonly network: PlayedNetwork;
+  readonly delivery: Delivery;
+  readonly #clock: ManualClock;
+  #probes = 0;
+
+  constructor(clock: ManualClock, storage: MemoryQueueStorage) {
+    this.#clock = clock;
+    this.queue = new MemoryQueue(storage, clock);
+    this.network = new PlayedNetwork(clock);
+    this.delivery = createDelivery({
+      queue: this.queue,
+      clock,
+      log: { write: () => undefined },
+      policy: CONTROLS,
+      submitBounce: () => Promise.reject(new Error('nothing bounces here')),
+      local: { deliver: async () => ({ letter: 'K', text: '' }) },
+      transport: this.network,
     });
+  }
+
+  accept(address: string) {
+    const recipient = { channel: 'remote', address: bytesOf(address) } as const;
+    return this.queue.begin().commit({ sender: bytesOf('s@a'), recipients: [recipient] });
+  }
+
   /** Lets time pass; everything that happens takes its own time. */
-  const advanceTo = async (untilMs: number, isOver = () => false) => {
-    while (clock.nowMs() < untilMs && !isOver()) {
-      clock.advance(Math.min(clock.nextTimerMs() ?? untilMs, untilMs) - clock.nowMs());
+  async advanceTo(untilMs: number, isOver = () => false): Promise<void> {
+    await new Promise(setImmediate);
+    while (this.#clock.nowMs() < untilMs && !isOver()) {
+      this.#clock.advance(Math.min(this.#clock.nextTimerMs() ?? untilMs, untilMs) - this.#clock.nowMs());
       await new Promise(setImmediate);
     }
-  };
-  for (let i = 0; i < DESTINATIONS; i++) await accept(`u@${i % 2 === 0 ? 'dead' : 'live'}${i}`);
-  for (let i = 0; i < BACKLOG; i++) await accept(`u${i}@${backlogAt}`);
-  const startMs = clock.nowMs();
-  await delivery.start();
-  await new Promise(setImmediate);
-  let probes = 0;
+  }
+
   /** How long a fresh message takes, ms. */
-  const probe = async (domain: string) => {
-    const address = `fresh${probes++}@${domain}`;
-    const acceptedMs = clock.nowMs();
-    await accept(address);
-    await advanceTo(acceptedMs + 10_000, () => network.takenMs.has(address));
-    return (network.takenMs.get(address) ?? Number.POSITIVE_INFINITY) - acceptedMs;
-  };
-  return { network, delivery, probe, advanceTo: (ms: number) => advanceTo(startMs + ms) };
+  async probe(domain: string): Promise<number> {
+    const address = `fresh${this.#probes++}@${domain}`;
+    const acceptedMs = this.#clock.nowMs();
+    await this.accept(address);
+    await this.advanceTo(acceptedMs + 10_000, () => this.network.takenMs.has(address));
+    return (this.network.takenMs.get(address) ?? Number.POSITIVE_INFINITY) - acceptedMs;
+  }
 }
 
 for (const backlogAt of ['dead0', 'live1']) {
   test(`a fresh message takes less than a second while 100,000 wait for ${backlogAt}`, async () => {
-    const { network, delivery, probe, advanceTo } = await simulate(backlogAt);
+    const clock = new ManualClock();
+    const played = new PlayedDelivery(clock, new MemoryQueueStorage());
+    const { network, delivery } = played;
+    for (let i = 0; i < DESTINATIONS; i++) await played.accept(`u@${i % 2 === 0 ? 'dead' : 'live'}${i}`);
+    for (let i = 0; i < BACKLOG; i++) await played.accept(`u${i}@${backlogAt}`);
+    const startMs = clock.nowMs();
+    await delivery.start();
     const slowest: string[] = [];
     for (const moment of [0, 700, 10_000, 60_000, 200_000, 600_000]) {
-      await advanceTo(moment);
+      await played.advanceTo(startMs + moment);
       for (const domain of ['live77', 'live9999', 'live5001', `new${moment}`]) {
-        const ms = await probe(domain);
+        const ms = await played.probe(domain);
         if (ms >= 1000) slowest.push(`${domain} after ${moment} ms: ${ms} ms`);
       }
     }
@@ -123,3 +134,27 @@ for (const backlogAt of ['dead0', 'live1']) {
     await delivery.stop();
   });
 }
+
+test('a list message goes to its live domains although half of its domains are dead, and a crash repeats nothing', async () => {
+  const clock = new ManualClock();
+  const storage = new MemoryQueueStorage();
+  const recipients = Array.from({ length: 20_000 }, (_, i) => ({
+    channel: 'remote' as const,
+    address: bytesOf(`u${i}@${i % 2 === 0 ? 'dead' : 'live'}${i % 1000}`),
+  }));
+  const first = new PlayedDelivery(clock, storage);
+  await first.queue.begin().commit({ sender: bytesOf('list-@a-@[]'), recipients });
+  await first.delivery.start();
+  await first.advanceTo(clock.nowMs() + 5000);
+  const takenBefore = first.network.taken;
+  assert.ok(takenBefore > 200 && takenBefore < 10_000, `${takenBefore} taken in five seconds`);
+  // The first process is gone; what it had under way may be delivered once more.
+  const second = new PlayedDelivery(clock, storage);
+  await second.delivery.start();
+  await second.advanceTo(clock.nowMs() + 120_000);
+  const taken = new Set([...first.network.takenMs.keys(), ...second.network.takenMs.keys()]);
+  assert.equal(taken.size, 10_000);
+  const twice = takenBefore + second.network.taken - taken.size;
+  assert.ok(twice <= CONTROLS.concurrencyremote, `${twice} taken twice`);
+  await second.delivery.stop();
+});

@@ -57,6 +57,7 @@ async function deliverAll(port: number, messages: readonly string[], perDestinat
     clock: SYSTEM_CLOCK,
     log: {
       write: (event, facts) => {
+        if (event === 'delivery.start' || event === 'message.end') return;
         assert.equal(event, 'delivery.success', JSON.stringify(facts));
         if (--left === 0) finish();
       },
