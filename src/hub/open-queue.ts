@@ -3,7 +3,8 @@
 
 import { connect } from 'node:net';
 import { NODE_FILES } from '../host/files.ts';
-import { EmbeddedQueue, type EmbeddedQueueOptions } from '../queue/embedded-queue.ts';
+import { EmbeddedQueue } from '../queue/embedded-queue.ts';
+import type { EmbeddedQueueOptions } from '../queue/embedded-queue-options.ts';
 import { openWorkerIndex } from '../queue/worker-index.ts';
 import { isLocked } from './open-store.ts';
 import { queueSocketPath } from './run-folder.ts';

@@ -22,13 +22,16 @@ class TestQueue {
   onCommit: () => void = () => undefined;
   onBegin: () => void = () => undefined;
   onWrite: () => void = () => undefined;
+  /** What the queue was told of each message that it should recognise. */
+  readonly fingerprints: string[] = [];
+  isResubmission = false;
   /** What a write of the message's own bytes waits for. */
   written: Promise<void> | undefined;
 
   begin(): Intake {
     this.onBegin();
     const parts: string[] = [];
-    return {
+    const intake: Intake = {
       write: (bytes) => {
         parts.push(textOf(bytes));
         this.onWrite();
@@ -40,10 +43,15 @@ class TestQueue {
         this.onCommit();
         return this.answer;
       },
+      commitOnce: async (envelope, fingerprint) => {
+        this.fingerprints.push(fingerprint);
+        return { id: await intake.commit(envelope), isResubmission: this.isResubmission };
+      },
       abort: () => {
         this.aborted++;
       },
     };
+    return intake;
   }
 }
 

@@ -14,9 +14,10 @@ import {
 } from '../core/protocol/qmqp/server-session.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
-import type { Intake, MessageId, Queue, Recipient } from '../queue/queue.ts';
+import type { Accepted, Intake, Queue, Recipient } from '../queue/queue.ts';
 import type { JudgeClient } from './client-judge.ts';
 import type { HostPort } from './host-port.ts';
+import { RequestFingerprint } from './request-fingerprint.ts';
 
 /** What a listener works with. */
 export interface QmqpListenerOptions {
@@ -145,6 +146,7 @@ class QmqpConnection {
   readonly #options: QmqpListenerOptions;
   readonly #session: QmqpServerSession;
   #intake: Intake | undefined;
+  #fingerprint: RequestFingerprint | undefined;
   #sender: Uint8Array = new Uint8Array(0);
   readonly #recipients: Recipient[] = [];
   /** Bytes that are stored, the Received field included. */
@@ -202,19 +204,24 @@ class QmqpConnection {
       switch (event.type) {
         case 'message-start':
           this.#intake = this.#options.queue.begin();
+          this.#fingerprint = new RequestFingerprint(event.size);
           this.#size = event.size;
           if (!this.#options.isLocal) this.#writeReceived();
           break;
         case 'data':
           this.#noteHead(event.bytes);
+          // Kept for a while: what a socket has read is not written to again.
+          this.#fingerprint?.message(event.bytes);
           if (this.#write(event.bytes)) return;
           break;
         case 'message-end':
           break;
         case 'sender':
           this.#sender = event.address;
+          this.#fingerprint?.address(event.address);
           break;
         case 'recipient':
+          this.#fingerprint?.address(event.address);
           this.#recipients.push(this.#options.classify(event.address));
           break;
         case 'request-end':
@@ -252,15 +259,21 @@ class QmqpConnection {
       return;
     }
     this.#intake = undefined;
-    intake.commit({ sender: this.#sender, recipients: this.#recipients }).then(
-      (id) => this.#accepted(id),
+    const envelope = { sender: this.#sender, recipients: this.#recipients };
+    const fingerprint = this.#fingerprint?.end();
+    const accepting =
+      fingerprint === undefined
+        ? intake.commit(envelope).then((id) => ({ id, isResubmission: false }))
+        : intake.commitOnce(envelope, fingerprint);
+    accepting.then(
+      (accepted) => this.#accepted(accepted),
       (error: unknown) => this.#failed(error),
     );
   }
 
-  #accepted(id: MessageId): void {
+  #accepted({ id, isResubmission }: Accepted): void {
     const { log, clock } = this.#options;
-    log.write('accepted', {
+    log.write(isResubmission ? 'qmqp.resubmission' : 'accepted', {
       id,
       ip: this.#ip,
       ...this.#trace(),

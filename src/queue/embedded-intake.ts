@@ -3,15 +3,27 @@
 import { SystemError } from '../host/system-error.ts';
 import { ADDRESS_BYTES_MAX } from './journal-record.ts';
 import type { LargeBodies, LargeBody } from './large-bodies.ts';
-import type { Envelope, Intake, MessageId } from './queue.ts';
+import type { Accepted, Envelope, Fingerprint, Intake, MessageId } from './queue.ts';
+
+/** A message that is complete, on its way into the journal. */
+export interface NewMessage {
+  readonly id: MessageId;
+  readonly size: number;
+  /** Undefined if the bytes are in the large file of that id. */
+  readonly body: Uint8Array | undefined;
+  readonly envelope: Envelope;
+  readonly fingerprint: Fingerprint | undefined;
+}
 
 /** What an intake needs of its queue. */
 export interface IntakeHost {
   readonly inlineSizeMax: number;
   readonly large: LargeBodies;
   nextId(): MessageId;
-  /** Makes the accept record durable; `body` is undefined if the bytes are in the large file of that id. */
-  commit(id: MessageId, size: number, body: Uint8Array | undefined, envelope: Envelope): Promise<void>;
+  /** Makes the accept record durable. */
+  commit(message: NewMessage): Promise<void>;
+  /** Calls `accept` unless a message with that fingerprint was accepted lately. */
+  once(fingerprint: Fingerprint, accept: () => Promise<MessageId>): Promise<Accepted>;
   /** A file that nobody refers to could not be removed; the next start does. */
   sweepFailed(id: MessageId, error: unknown): void;
 }
@@ -40,7 +52,17 @@ export class EmbeddedIntake implements Intake {
     return this.#writing;
   }
 
-  async commit(envelope: Envelope): Promise<MessageId> {
+  commit(envelope: Envelope): Promise<MessageId> {
+    return this.#commit(envelope, undefined);
+  }
+
+  async commitOnce(envelope: Envelope, fingerprint: Fingerprint): Promise<Accepted> {
+    const accepted = await this.#host.once(fingerprint, () => this.#commit(envelope, fingerprint));
+    if (accepted.isResubmission) this.abort();
+    return accepted;
+  }
+
+  async #commit(envelope: Envelope, fingerprint: Fingerprint | undefined): Promise<MessageId> {
     const longest = longestAddress(envelope);
     if (longest > ADDRESS_BYTES_MAX) {
       this.abort();
@@ -49,14 +71,15 @@ export class EmbeddedIntake implements Intake {
     }
     if (this.#id === undefined) {
       const id = this.#host.nextId();
-      await this.#host.commit(id, this.#size, this.#inline.subarray(0, this.#size), envelope);
+      const body = this.#inline.subarray(0, this.#size);
+      await this.#host.commit({ id, size: this.#size, body, envelope, fingerprint });
       return id;
     }
     try {
       await this.#writing;
       if (this.#failure !== undefined) throw this.#failure;
       await this.#body!.seal();
-      await this.#host.commit(this.#id, this.#size, undefined, envelope);
+      await this.#host.commit({ id: this.#id, size: this.#size, body: undefined, envelope, fingerprint });
       return this.#id;
     } catch (error) {
       this.abort();

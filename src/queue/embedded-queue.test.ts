@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NODE_FILES } from '../host/files.ts';
-import { EmbeddedQueue, type EmbeddedQueueOptions } from './embedded-queue.ts';
+import { EmbeddedQueue } from './embedded-queue.ts';
+import type { EmbeddedQueueOptions } from './embedded-queue-options.ts';
 import { runQueueSuite } from './queue-suite.ts';
 import { openDirectIndex, openWorkerIndex } from './worker-index.ts';
 

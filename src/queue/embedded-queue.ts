@@ -2,12 +2,10 @@
 // each legal state on disk and each accepted race is named there.
 // Invariant: what commit, settle and remove promised is in the journal or in the index, on stable storage, before they resolve.
 
-import type { Clock } from '../host/clock.ts';
-import type { Files } from '../host/files.ts';
-import type { Log } from '../host/log.ts';
 import { SystemError } from '../host/system-error.ts';
 import { Claims } from './claims.ts';
-import { EmbeddedIntake } from './embedded-intake.ts';
+import { EmbeddedIntake, type NewMessage } from './embedded-intake.ts';
+import { createResubmissions, DEFAULT_OPTIONS, type EmbeddedQueueOptions } from './embedded-queue-options.ts';
 import { Entry, type EntryOrigin, type Part, type Rescheduling } from './entry.ts';
 import { IndexedMessages } from './indexed-messages.ts';
 import { Journal, type Place } from './journal.ts';
@@ -17,8 +15,6 @@ import type { MessageIndex } from './message-index.ts';
 import type {
   Admit,
   Channel,
-  DestinationOf,
-  Envelope,
   FinishedMessage,
   Intake,
   Job,
@@ -30,33 +26,9 @@ import type {
   Tally,
   Verdict,
 } from './queue.ts';
-import { destinationByDomain } from './queue.ts';
+import type { Resubmissions } from './resubmissions.ts';
 import { TallyBook } from './tally-book.ts';
 
-/** How an embedded queue is kept. */
-export interface EmbeddedQueueOptions {
-  /** The queue's folder; made if it does not exist. */
-  readonly folder: string;
-  readonly files: Files;
-  readonly index: MessageIndex;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Bytes of a journal segment. Default 16 MB. */
-  readonly segmentSize?: number;
-  /** Bytes of journal above which the oldest segment's survivors move to the index. Default 256 MB. */
-  readonly journalSizeMax?: number;
-  /** Messages above this many bytes get a file of their own. Default 32 KB. */
-  readonly inlineSizeMax?: number;
-  /** Default {@link destinationByDomain}. What has moved to the index keeps the destination that it had then. */
-  readonly destinationOf?: DestinationOf;
-}
-
-const DEFAULTS = {
-  segmentSize: 16 << 20,
-  journalSizeMax: 256 << 20,
-  inlineSizeMax: 32 << 10,
-  destinationOf: destinationByDomain,
-};
 const LIST_PAGE = 1000;
 
 /** See the head of this file; {@link Queue} has the contract of each method. */
@@ -67,6 +39,7 @@ export class EmbeddedQueue implements Queue {
   readonly #entries = new Map<MessageId, Entry>();
   readonly #bySegment = new Map<number, Set<Entry>>();
   readonly #claims: Claims;
+  readonly #resubmissions: Resubmissions;
   #journal!: Journal;
   readonly #indexed: IndexedMessages;
   #nextId: MessageId = 1;
@@ -80,9 +53,10 @@ export class EmbeddedQueue implements Queue {
   #listener: () => void = () => undefined;
 
   private constructor(options: EmbeddedQueueOptions) {
-    this.#options = { ...DEFAULTS, ...options };
+    this.#options = { ...DEFAULT_OPTIONS, ...options };
     this.#large = new LargeBodies(options.files, `${options.folder}/large`);
     this.#index = options.index;
+    this.#resubmissions = createResubmissions(this.#options);
     this.#claims = new Claims(this.#entries, options.index, (state) => this.#indexed.note(state));
     this.#indexed = new IndexedMessages(options.index, () => this.#claims);
   }
@@ -118,7 +92,8 @@ export class EmbeddedQueue implements Queue {
       inlineSizeMax: this.#options.inlineSizeMax,
       nextId: () => this.#nextId++,
       large: this.#large,
-      commit: (id, size, body, envelope) => this.#commit(id, size, body, envelope),
+      commit: (message) => this.#commit(message),
+      once: (fingerprint, accept) => this.#resubmissions.once(fingerprint, accept),
       sweepFailed: (id, error) => this.#options.log.write('queue.remain', { id, reason: String(error) }),
     });
   }
@@ -270,6 +245,7 @@ export class EmbeddedQueue implements Queue {
     return {
       messages: this.#entries.size + this.#indexed.messages,
       accepted: this.#accepted,
+      resubmissions: this.#resubmissions.recognised,
       finished: this.#finishedCount,
     };
   }
@@ -281,19 +257,17 @@ export class EmbeddedQueue implements Queue {
     await this.#index.close();
   }
 
-  async #commit(
-    id: MessageId,
-    size: number,
-    body: Uint8Array | undefined,
-    envelope: Envelope,
-  ): Promise<void> {
+  async #commit(message: NewMessage): Promise<void> {
     if (this.#journal.bytes > 2 * this.#options.journalSizeMax) await this.#makeRoom();
     const birthMs = this.#options.clock.nowMs();
-    const place = await this.#journal.append({ type: 'accept', id, birthMs, size, body, envelope });
+    const place = await this.#journal.append({ type: 'accept', birthMs, ...message });
     this.#accepted++;
-    const { sender, recipients } = envelope;
+    const { id, size, fingerprint } = message;
+    if (fingerprint !== undefined)
+      this.#resubmissions.note({ fingerprint, id, atMs: birthMs }, place.segment);
+    const { sender, recipients } = message.envelope;
     this.#tally.count({ accepted: recipients.length });
-    const bodyAt = body === undefined ? undefined : place.bodyAt;
+    const bodyAt = message.body === undefined ? undefined : place.bodyAt;
     const entry = this.#add({ id, birthMs, size, sender, recipients, segment: place.segment, bodyAt });
     for (const part of entry.parts) this.#schedule(entry, part, true);
     this.#spillIfLarge();
@@ -322,10 +296,15 @@ export class EmbeddedQueue implements Queue {
         this.#nextId = Math.max(this.#nextId, record.nextId);
         break;
       case 'accept': {
-        this.#nextId = Math.max(this.#nextId, record.id + 1);
+        const { id, fingerprint, birthMs: atMs } = record;
+        this.#nextId = Math.max(this.#nextId, id + 1);
         this.#add({ ...record, segment });
+        if (fingerprint !== undefined) this.#resubmissions.note({ fingerprint, id, atMs }, segment);
         break;
       }
+      case 'seen':
+        for (const one of record.seen) this.#resubmissions.note(one, segment);
+        break;
       case 'settle':
         // A verdict about a message of a flushed segment was taken into the index with it.
         if (record.segment > flushedThrough) this.#entries.get(record.id)?.apply(record);
@@ -445,6 +424,8 @@ export class EmbeddedQueue implements Queue {
   /** Moves the survivors of the oldest segment to the index, then retires it. */
   async #spillOldest(): Promise<void> {
     const [number] = this.#journal.segmentNumbers;
+    // On disk before the index says that the segment is obsolete.
+    await this.#carryOn(number!);
     const entries = [...(this.#bySegment.get(number!) ?? [])];
     let arrived: () => void = () => undefined;
     const moving = new Promise<void>((resolve) => {
@@ -486,8 +467,16 @@ export class EmbeddedQueue implements Queue {
     for (;;) {
       const [oldest, next] = this.#journal.segmentNumbers;
       if (next === undefined || (this.#bySegment.get(oldest!)?.size ?? 0) > 0) return;
+      await this.#carryOn(oldest!);
       this.#bySegment.delete(oldest!);
       await this.#journal.retireOldest();
     }
+  }
+
+  #carryOn(segment: number): Promise<void> {
+    return this.#resubmissions.carryOn(segment, async (seen) => {
+      const place = await this.#journal.append({ type: 'seen', seen });
+      return place.segment;
+    });
   }
 }

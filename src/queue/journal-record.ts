@@ -2,8 +2,9 @@
 // A record is valid only in the segment it was written to: remains of a reused segment's earlier life never pass.
 
 import { crc32 } from 'node:zlib';
-import type { Channel, Envelope, MessageId, Recipient, Verdict } from './queue.ts';
-import { CHANNELS } from './queue.ts';
+import type { Channel, Envelope, Fingerprint, MessageId, Recipient, Verdict } from './queue.ts';
+import { CHANNELS, FINGERPRINT_LENGTH } from './queue.ts';
+import type { Seen } from './resubmissions.ts';
 
 /** Bytes before a record's payload. */
 const RECORD_HEADER_SIZE = 16;
@@ -14,6 +15,7 @@ export const ADDRESS_BYTES_MAX = 65535;
 
 const ACCEPT_FIXED_SIZE = 8 + 8 + 8 + 1 + 4;
 const VERDICT_SIZE = 4 + 1 + 4;
+const SEEN_SIZE = FINGERPRINT_LENGTH + 8 + 8;
 const STATE_NUMBER = { todo: 0, done: 1, failed: 2 } as const;
 
 /** First record of a segment: how far its predecessor counts. */
@@ -37,6 +39,8 @@ export interface AcceptRecord {
   readonly bodyAt: number | undefined;
   readonly sender: Uint8Array;
   readonly recipients: readonly Recipient[];
+  /** Undefined if it need not be recognised; none in records of hubs that recognised nothing. */
+  readonly fingerprint: Fingerprint | undefined;
 }
 
 /** An attempt's verdicts. */
@@ -64,14 +68,21 @@ export interface RemoveRecord {
   readonly segment: number;
 }
 
+/** Messages that were accepted in segments that are about to go. */
+export interface SeenRecord {
+  readonly type: 'seen';
+  readonly seen: readonly Seen[];
+}
+
 /** What a journal holds. */
-export type JournalRecord = StartRecord | AcceptRecord | SettleRecord | RemoveRecord;
+export type JournalRecord = StartRecord | AcceptRecord | SettleRecord | RemoveRecord | SeenRecord;
 
 /** A record still to be encoded; an accept record comes with its bytes (none if they are in a file). */
 export type NewRecord =
   | StartRecord
   | SettleRecord
   | RemoveRecord
+  | SeenRecord
   | {
       readonly type: 'accept';
       readonly id: MessageId;
@@ -79,9 +90,10 @@ export type NewRecord =
       readonly size: number;
       readonly body: Uint8Array | undefined;
       readonly envelope: Envelope;
+      readonly fingerprint: Fingerprint | undefined;
     };
 
-const TYPE_NUMBER = { start: 1, accept: 2, settle: 3, remove: 4 } as const;
+const TYPE_NUMBER = { start: 1, accept: 2, settle: 3, remove: 4, seen: 5 } as const;
 
 /** Length in bytes of the record when encoded, header included. */
 export function recordSize(record: NewRecord): number {
@@ -95,7 +107,8 @@ export function recordSize(record: NewRecord): number {
         (record.body?.length ?? 0) +
         2 +
         record.envelope.sender.length +
-        4;
+        4 +
+        (record.fingerprint === undefined ? 0 : FINGERPRINT_LENGTH);
       for (const { address } of record.envelope.recipients) size += 3 + address.length;
       return size;
     }
@@ -107,6 +120,8 @@ export function recordSize(record: NewRecord): number {
     }
     case 'remove':
       return RECORD_HEADER_SIZE + 12;
+    case 'seen':
+      return RECORD_HEADER_SIZE + 4 + SEEN_SIZE * record.seen.length;
   }
 }
 
@@ -166,6 +181,14 @@ export function encodeRecord(record: NewRecord, segment: number, buffer: Buffer,
       writer.f64(record.id);
       writer.u32(record.segment);
       break;
+    case 'seen':
+      writer.u32(record.seen.length);
+      for (const { fingerprint, id, atMs } of record.seen) {
+        writer.bytes(Buffer.from(fingerprint, 'latin1'));
+        writer.f64(id);
+        writer.f64(atMs);
+      }
+      break;
   }
   buffer.writeUInt32LE(writer.at - at - RECORD_HEADER_SIZE, at + 4);
   buffer.writeUInt32LE(segment, at + 8);
@@ -190,6 +213,7 @@ function encodeAccept(writer: Writer, record: NewRecord & { type: 'accept' }): n
     writer.u16(address.length);
     writer.bytes(address);
   }
+  if (record.fingerprint !== undefined) writer.bytes(Buffer.from(record.fingerprint, 'latin1'));
   return bodyAt;
 }
 
@@ -226,11 +250,11 @@ export function decodeRecord(buffer: Buffer, at: number, segment: number): Decod
   const end = payloadAt + buffer.readUInt32LE(at + 4);
   if (end > buffer.length || buffer.readUInt32LE(at + 8) !== segment) return undefined;
   if (crc32(buffer.subarray(at + 4, end)) !== buffer.readUInt32LE(at)) return undefined;
-  const record = decodePayload(buffer, payloadAt, buffer.readUInt32LE(at + 12));
+  const record = decodePayload(buffer, payloadAt, end, buffer.readUInt32LE(at + 12));
   return record && { record, end };
 }
 
-function decodePayload(buffer: Buffer, at: number, type: number): JournalRecord | undefined {
+function decodePayload(buffer: Buffer, at: number, end: number, type: number): JournalRecord | undefined {
   switch (type) {
     case TYPE_NUMBER.start:
       return {
@@ -240,17 +264,19 @@ function decodePayload(buffer: Buffer, at: number, type: number): JournalRecord 
         nextId: buffer.readDoubleLE(at + 12),
       };
     case TYPE_NUMBER.accept:
-      return decodeAccept(buffer, at);
+      return decodeAccept(buffer, at, end);
     case TYPE_NUMBER.settle:
       return decodeSettle(buffer, at);
     case TYPE_NUMBER.remove:
       return { type: 'remove', id: buffer.readDoubleLE(at), segment: buffer.readUInt32LE(at + 8) };
+    case TYPE_NUMBER.seen:
+      return decodeSeen(buffer, at);
     default:
       return undefined;
   }
 }
 
-function decodeAccept(buffer: Buffer, start: number): AcceptRecord {
+function decodeAccept(buffer: Buffer, start: number, end: number): AcceptRecord {
   const bodyHere = buffer.readUInt8(start + 24) === 0;
   const bodyAt = start + ACCEPT_FIXED_SIZE;
   let at = bodyAt + buffer.readUInt32LE(start + 25);
@@ -276,7 +302,23 @@ function decodeAccept(buffer: Buffer, start: number): AcceptRecord {
     bodyAt: bodyHere ? bodyAt : undefined,
     sender,
     recipients,
+    fingerprint: end - at === FINGERPRINT_LENGTH ? buffer.toString('latin1', at, end) : undefined,
   };
+}
+
+function decodeSeen(buffer: Buffer, start: number): SeenRecord {
+  const seen: Seen[] = [];
+  let at = start + 4;
+  for (let left = buffer.readUInt32LE(start); left > 0; left--) {
+    const idAt = at + FINGERPRINT_LENGTH;
+    seen.push({
+      fingerprint: buffer.toString('latin1', at, idAt),
+      id: buffer.readDoubleLE(idAt),
+      atMs: buffer.readDoubleLE(idAt + 8),
+    });
+    at += SEEN_SIZE;
+  }
+  return { type: 'seen', seen };
 }
 
 function decodeSettle(buffer: Buffer, start: number): SettleRecord {

@@ -21,12 +21,14 @@ import type {
   Verdict,
 } from './queue.ts';
 import { destinationByDomain } from './queue.ts';
+import { DEFAULT_RESUBMISSION_LIMITS, Resubmissions, type Seen } from './resubmissions.ts';
 import { TallyBook } from './tally-book.ts';
 
 /** What outlives a {@link MemoryQueue}, as files outlive a process. */
 export class MemoryQueueStorage {
   nextId: MessageId = 1;
   readonly messages = new Map<MessageId, { readonly entry: Entry; readonly body: Uint8Array }>();
+  readonly seen: Seen[] = [];
 }
 
 /** A queue without a disk; see the file header. */
@@ -35,6 +37,7 @@ export class MemoryQueue implements Queue {
   readonly #clock: Clock;
   readonly #destinationOf: DestinationOf;
   readonly #agendas: Readonly<Record<Channel, Agenda>>;
+  readonly #resubmissions: Resubmissions;
   readonly #listeners: (() => void)[] = [];
   #accepted = 0;
   #finished = 0;
@@ -50,6 +53,8 @@ export class MemoryQueue implements Queue {
         return part !== undefined && !part.out && part.left > 0 && part.dueMs === dueMs;
       });
     this.#agendas = { local: createAgenda('local'), remote: createAgenda('remote') };
+    this.#resubmissions = new Resubmissions(DEFAULT_RESUBMISSION_LIMITS, clock, { write: () => undefined });
+    for (const seen of storage.seen) this.#resubmissions.note(seen, 0);
     for (const { entry } of storage.messages.values()) {
       this.#tally.count({ atStart: entry.left });
       for (const part of entry.parts) {
@@ -64,6 +69,12 @@ export class MemoryQueue implements Queue {
     return {
       write: (bytes) => void parts.push(copyBytes(bytes)),
       commit: async (envelope) => this.#accept(concatBytes(parts), envelope),
+      commitOnce: (envelope, fingerprint) =>
+        this.#resubmissions.once(fingerprint, async () => {
+          const id = this.#accept(concatBytes(parts), envelope);
+          this.#remember({ fingerprint, id, atMs: this.#clock.nowMs() });
+          return id;
+        }),
       abort: () => void parts.splice(0),
     };
   }
@@ -166,11 +177,21 @@ export class MemoryQueue implements Queue {
   }
 
   stats(): QueueStats {
-    return { messages: this.#storage.messages.size, accepted: this.#accepted, finished: this.#finished };
+    return {
+      messages: this.#storage.messages.size,
+      accepted: this.#accepted,
+      resubmissions: this.#resubmissions.recognised,
+      finished: this.#finished,
+    };
   }
 
   async close(): Promise<void> {
     this.#listeners.length = 0;
+  }
+
+  #remember(seen: Seen): void {
+    this.#storage.seen.push(seen);
+    this.#resubmissions.note(seen, 0);
   }
 
   #accept(body: Uint8Array, envelope: Envelope): MessageId {

@@ -12,6 +12,7 @@ import { accept, addresses, type Declare, ids } from './queue-suite-bench.ts';
 import { declareFairness, declarePassingOver } from './queue-suite-fairness.ts';
 import { declareHasten } from './queue-suite-hasten.ts';
 import { declareOperator } from './queue-suite-operator.ts';
+import { declareResubmission } from './queue-suite-resubmission.ts';
 
 /** A place where a store can be opened again and again; each test gets its own. */
 export interface QueueHarness {
@@ -52,6 +53,7 @@ export function runQueueSuite(name: string, createHarness: () => Promise<QueueHa
     declareOperator(declare);
     declareFinish(declare);
     declareRestart(declare);
+    declareResubmission(declare);
     declareView(declare);
   });
 }
@@ -375,7 +377,7 @@ function declareFinish(test: Declare): void {
     const id = await accept(queue(), 'x', 's@a', 'local:a@b');
     const job = await claimOne(queue(), 'local', clock.nowMs());
     await queue().settle(job, [{ index: 0, state: 'done' }], 0);
-    assert.deepEqual(queue().stats(), { messages: 0, accepted: 1, finished: 1 });
+    assert.deepEqual(queue().stats(), { messages: 0, accepted: 1, resubmissions: 0, finished: 1 });
     const store = await reopen();
     assert.deepEqual(await store.finished(), []);
     await assert.rejects(store.read(id), SystemError);
@@ -468,6 +470,6 @@ function declareView(test: Declare): void {
     const job = await claimOne(queue(), 'local', clock.nowMs());
     await queue().settle(job, [{ index: 0, state: 'done' }], 0);
     await queue().remove(id);
-    assert.deepEqual(queue().stats(), { messages: 1, accepted: 2, finished: 1 });
+    assert.deepEqual(queue().stats(), { messages: 1, accepted: 2, resubmissions: 0, finished: 1 });
   });
 }

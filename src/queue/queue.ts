@@ -42,6 +42,22 @@ export interface Envelope {
   readonly recipients: readonly Recipient[];
 }
 
+/** Characters of a {@link Fingerprint}. */
+export const FINGERPRINT_LENGTH = 16;
+
+/**
+ * Stands for sender, recipients and bytes of a message as they were submitted: {@link FINGERPRINT_LENGTH} characters
+ * U+0000 to U+00FF, of a hash that nobody can find a second input to.
+ */
+export type Fingerprint = string;
+
+/** What became of a message with a fingerprint. */
+export interface Accepted {
+  /** The message; for a resubmission the one that was accepted first, which may be delivered and gone by now. */
+  readonly id: MessageId;
+  readonly isResubmission: boolean;
+}
+
 /** Where a recipient stands: still to be delivered, delivered, or failed for good. */
 export type RecipientState = 'todo' | 'done' | 'failed';
 
@@ -57,7 +73,13 @@ export interface Intake {
    * @throws SystemError when anything could not be stored: nothing is queued then
    */
   commit(envelope: Envelope): Promise<MessageId>;
-  /** Forgets the message; nothing of it stays. Call exactly one of commit and abort. */
+  /**
+   * As {@link Intake.commit}, unless a message with that fingerprint was accepted lately, across restarts too: then this
+   * one is forgotten. If the same is being committed at the moment, waits for that, and tries only if it fails.
+   * @throws SystemError as commit does
+   */
+  commitOnce(envelope: Envelope, fingerprint: Fingerprint): Promise<Accepted>;
+  /** Forgets the message; nothing of it stays. Call exactly one of commit, commitOnce and abort. */
   abort(): void;
 }
 
@@ -141,6 +163,8 @@ export interface Tally {
 export interface QueueStats {
   readonly messages: number;
   readonly accepted: number;
+  /** Messages that were submitted again and recognised; not in `accepted`. */
+  readonly resubmissions: number;
   readonly finished: number;
 }
 

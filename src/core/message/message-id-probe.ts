@@ -1,0 +1,88 @@
+// Tells whether the header of a message that comes in piece by piece has a Message-ID. Keeps nothing of the message, and
+// looks at no byte behind the answer. A line ends at LF, with or without CR; the header ends at the first empty line.
+// Source: RFC 5322 section 3.6.4 and, for space before the colon, section 4.5.
+
+import { lowerByte } from '../bytes/bytes.ts';
+
+/** `unknown` until the field is complete enough, or the header has ended. */
+export type MessageIdAnswer = 'unknown' | 'present' | 'absent';
+
+type State = 'line-start' | 'cr' | 'name' | 'before-colon' | 'value' | 'rest';
+
+const NAME = 'message-id';
+const TAB = 9;
+const LF = 10;
+const CR = 13;
+const SPACE = 32;
+const COLON = 58;
+
+/** See the head of this file. A field without a value, as a form that nobody filled in, is no Message-ID. */
+export class MessageIdProbe {
+  #answer: MessageIdAnswer = 'unknown';
+  #state: State = 'line-start';
+  /** Characters of the name that have matched. */
+  #matched = 0;
+  /** The last line was a Message-ID field, empty so far: this one may continue it. */
+  #mayContinue = false;
+
+  get answer(): MessageIdAnswer {
+    return this.#answer;
+  }
+
+  /** Takes the next bytes of the message. */
+  receive(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length && this.#answer === 'unknown'; at++) this.#take(bytes[at]!);
+  }
+
+  /** Takes the end of the message. */
+  receiveEnd(): void {
+    if (this.#answer === 'unknown') this.#answer = 'absent';
+  }
+
+  #take(byte: number): void {
+    if (byte === LF) {
+      this.#endLine();
+      return;
+    }
+    switch (this.#state) {
+      case 'line-start':
+        this.#state = this.#begin(byte);
+        break;
+      case 'name':
+        if (lowerByte(byte) !== NAME.charCodeAt(this.#matched)) this.#state = 'rest';
+        else if (++this.#matched === NAME.length) this.#state = 'before-colon';
+        break;
+      case 'before-colon':
+        if (byte === COLON) this.#state = 'value';
+        else if (!isSpace(byte)) this.#state = 'rest';
+        break;
+      case 'value':
+        if (!isSpace(byte) && byte !== CR) this.#answer = 'present';
+        break;
+      case 'cr':
+        this.#state = 'rest';
+        break;
+      case 'rest':
+        break;
+    }
+  }
+
+  #begin(byte: number): State {
+    const mayContinue = this.#mayContinue;
+    this.#mayContinue = false;
+    if (mayContinue && isSpace(byte)) return 'value';
+    if (byte === CR) return 'cr';
+    this.#matched = 1;
+    return lowerByte(byte) === NAME.charCodeAt(0) ? 'name' : 'rest';
+  }
+
+  #endLine(): void {
+    if (this.#state === 'line-start' || this.#state === 'cr') this.#answer = 'absent';
+    this.#mayContinue = this.#state === 'value';
+    this.#state = 'line-start';
+  }
+}
+
+function isSpace(byte: number): boolean {
+  return byte === SPACE || byte === TAB;
+}

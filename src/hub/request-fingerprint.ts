@@ -1,0 +1,66 @@
+// The fingerprint of a QMQP request, taken while it comes in: of the message as the client sent it, before any Received
+// field, its sender and its recipients in their order. Invariant: requests that differ in any of these have different
+// fingerprints, however they are cut into pieces; one without Message-ID has none, since equal messages may be meant.
+
+import { createHash, type Hash, hash } from 'node:crypto';
+import { netstringHead } from '../core/bytes/netstring.ts';
+import { MessageIdProbe } from '../core/message/message-id-probe.ts';
+import { FINGERPRINT_LENGTH, type Fingerprint } from '../queue/queue.ts';
+
+/** Pieces are gathered up to here, because calls of the hash cost more than bytes. */
+const GATHERED_BYTES_MAX = 1 << 16;
+const GATHERED_COUNT_MAX = 128;
+const ALGORITHM = 'sha256';
+/** No address has one: the request would have been refused. */
+const END_OF_ADDRESS = new Uint8Array(1);
+
+/** See the head of this file. */
+export class RequestFingerprint {
+  readonly #probe = new MessageIdProbe();
+  #pieces: Uint8Array[] = [];
+  #gathered = 0;
+  #hash: Hash | undefined;
+
+  /** @param size bytes of the message that is to come */
+  constructor(size: number) {
+    this.#take(Buffer.from(netstringHead(size), 'latin1'));
+  }
+
+  /** Takes the next bytes of the message, which must not change any more. */
+  message(bytes: Uint8Array): void {
+    this.#probe.receive(bytes);
+    this.#take(bytes);
+  }
+
+  /** Takes the sender, then each recipient. */
+  address(bytes: Uint8Array): void {
+    this.#probe.receiveEnd();
+    this.#take(bytes);
+    this.#take(END_OF_ADDRESS);
+  }
+
+  /** The fingerprint of what was taken; undefined without Message-ID. */
+  end(): Fingerprint | undefined {
+    if (this.#probe.answer !== 'present') return undefined;
+    const rest = Buffer.concat(this.#pieces);
+    const digest = this.#hash ? this.#hash.update(rest).digest() : hash(ALGORITHM, rest, 'buffer');
+    return digest.toString('latin1', 0, FINGERPRINT_LENGTH);
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (this.#probe.answer === 'absent') {
+      this.#pieces = [];
+      return;
+    }
+    this.#pieces.push(bytes);
+    this.#gathered += bytes.length;
+    if (this.#gathered > GATHERED_BYTES_MAX || this.#pieces.length > GATHERED_COUNT_MAX) this.#digest();
+  }
+
+  #digest(): void {
+    this.#hash ??= createHash(ALGORITHM);
+    this.#hash.update(Buffer.concat(this.#pieces));
+    this.#pieces = [];
+    this.#gathered = 0;
+  }
+}
