@@ -21,8 +21,6 @@ export interface DestinationRule {
 
 const COLON = 58;
 const MX = 'mx=';
-const UNITS = 'smhd';
-const PERIODS_MS = [1000, 60_000, 3_600_000, 86_400_000];
 
 /** The entries of control/destinations, see {@link parseDestinationRules}. */
 export class DestinationRules {
@@ -79,9 +77,9 @@ export function parseDestinationRules(entries: readonly Uint8Array[]): Destinati
 
 function parseSetting(word: string): Partial<DestinationRule> | undefined {
   if (word === 'suspend') return { suspended: true };
-  const equals = word.indexOf('=');
-  const value = word.substring(equals + 1);
-  switch (word.substring(0, Math.max(equals, 0))) {
+  const [name, value, ...more] = word.split('=');
+  if (value === undefined || more.length > 0) return undefined;
+  switch (name) {
     case 'concurrency': {
       const concurrency = parseCount(value);
       return concurrency === undefined ? undefined : { concurrency };
@@ -100,11 +98,26 @@ function parseSetting(word: string): Partial<DestinationRule> | undefined {
 }
 
 function parseRate(value: string): Partial<DestinationRule> | undefined {
-  const slash = value.indexOf('/');
-  const count = slash < 0 ? undefined : parseCount(value.substring(0, slash));
-  const unit = value.substring(slash + 1);
-  const periodMs = unit.length === 1 ? PERIODS_MS[UNITS.indexOf(unit)] : undefined;
+  const [number = '', unit = '', ...more] = value.split('/');
+  const count = parseCount(number);
+  const periodMs = more.length === 0 ? periodOf(unit) : undefined;
   return count === undefined || periodMs === undefined ? undefined : { spacingMs: periodMs / count };
+}
+
+/** Milliseconds of a second, minute, hour or day by its letter. */
+function periodOf(unit: string): number | undefined {
+  switch (unit) {
+    case 's':
+      return 1000;
+    case 'm':
+      return 60_000;
+    case 'h':
+      return 3_600_000;
+    case 'd':
+      return 86_400_000;
+    default:
+      return undefined;
+  }
 }
 
 function parseRetry(value: string): Partial<DestinationRule> | undefined {
