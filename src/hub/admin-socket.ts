@@ -1,10 +1,12 @@
 // How the hub's own command line talks to a running hub: HTTP on a socket file in the hub's home. Whoever may write to
-// the file may ask; it is made readable for its owner alone.
+// the file may ask, and give orders; it is made readable for its owner alone.
 
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, request, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { SystemError } from '../host/system-error.ts';
 import type { Queue } from '../queue/queue.ts';
+import type { Operator } from './operator.ts';
+import { formatOrderResult, formatOrderSummary, parseOrder } from './order-json.ts';
 import { toJsonLine } from './queued-message-json.ts';
 import { makeRunFolder } from './run-folder.ts';
 
@@ -13,18 +15,25 @@ export function adminSocketPath(home: string): string {
   return `${home}/run/hub.sock`;
 }
 
+/** What the socket gives access to. */
+export interface AdminParts {
+  readonly queue: Queue;
+  readonly operator: Operator;
+}
+
+const ORDER_SIZE_MAX = 16 << 20;
+const JSON_LINES = { 'content-type': 'application/x-ndjson' };
+
 /**
- * Answers `GET /queue` with one JSON object per line and message, and `GET /stats` with one object with the number of `messages`.
+ * Answers `GET /queue` with one JSON object per line and message, `GET /queue/ID` with that of one message, `GET /queue/ID/message` with its
+ * bytes, and `GET /stats` with one object, counters of messages and recipients. `POST /orders` carries out an order, see order-json.ts.
  * @throws SystemError
  */
-export function openAdminSocket(home: string, queue: Pick<Queue, 'list' | 'stats'>): Promise<Server> {
+export function openAdminSocket(home: string, parts: AdminParts): Promise<Server> {
   const path = adminSocketPath(home);
   const server = createServer((incoming, response) => {
-    const type = { 'content-type': 'application/x-ndjson' };
-    const path = incoming.method === 'GET' ? incoming.url : undefined;
-    if (path === '/queue') void sendQueue(queue, response.writeHead(200, type));
-    else if (path === '/stats') response.writeHead(200, type).end(`${JSON.stringify(queue.stats())}\n`);
-    else response.writeHead(404).end();
+    // A cut answer tells the other side that it is not complete.
+    answer(parts, incoming, response).catch(() => response.destroy());
   });
   return new Promise((resolve, reject) => {
     try {
@@ -43,18 +52,57 @@ export function openAdminSocket(home: string, queue: Pick<Queue, 'list' | 'stats
   });
 }
 
-async function sendQueue(queue: Pick<Queue, 'list'>, response: ServerResponse): Promise<void> {
-  try {
-    for await (const message of queue.list()) {
-      if (response.destroyed) return;
-      if (!response.write(toJsonLine(message)))
-        await new Promise<void>((resolve) => response.once('drain', resolve).once('close', resolve));
-    }
-    response.end();
-  } catch {
-    // A cut answer tells the other side that the list is not complete.
-    response.destroy();
+async function answer(
+  { queue, operator }: AdminParts,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { method, url = '' } = incoming;
+  if (method === 'POST' && url === '/orders') return carryOut(operator, incoming, response);
+  const [, resource, id, part] = url.split('/');
+  if (method !== 'GET' || (part ?? 'message') !== 'message') return void response.writeHead(404).end();
+  if (url === '/queue') return sendQueue(queue, response.writeHead(200, JSON_LINES));
+  if (url === '/stats') {
+    const stats = { ...queue.stats(), recipients: queue.tally() };
+    return void response.writeHead(200, JSON_LINES).end(`${JSON.stringify(stats)}\n`);
   }
+  const message = resource === 'queue' && id !== undefined ? await queue.find(Number(id)) : undefined;
+  if (message === undefined) response.writeHead(404).end();
+  else if (part === undefined) response.writeHead(200, JSON_LINES).end(toJsonLine(message));
+  else response.writeHead(200).end(await queue.read(message.id));
+}
+
+async function sendQueue(queue: Pick<Queue, 'list'>, response: ServerResponse): Promise<void> {
+  for await (const message of queue.list()) {
+    if (response.destroyed) return;
+    if (!response.write(toJsonLine(message)))
+      await new Promise<void>((resolve) => response.once('drain', resolve).once('close', resolve));
+  }
+  response.end();
+}
+
+async function carryOut(
+  operator: Operator,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const order = parseOrder(await readText(incoming));
+  if (order === undefined) return void response.writeHead(400).end();
+  response.writeHead(200, JSON_LINES);
+  const summary = await operator.carryOut(
+    order,
+    (...result) => void response.write(formatOrderResult(...result)),
+  );
+  response.end(formatOrderSummary(summary));
+}
+
+async function readText(incoming: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const piece of incoming.setEncoding('utf8')) {
+    text += piece;
+    if (text.length > ORDER_SIZE_MAX) throw new Error('order is too long');
+  }
+  return text;
 }
 
 /** {@link askHub} for `GET /queue`. */
@@ -67,27 +115,46 @@ export function askForQueue(home: string, onText: (text: string) => void): Promi
  * @returns whether a hub listens there
  * @throws SystemError if a hub is there and the answer fails
  */
-export function askHub(
+export async function askHub(
   home: string,
   question: '/queue' | '/stats',
   onText: (text: string) => void,
 ): Promise<boolean> {
-  const path = adminSocketPath(home);
+  const decoder = new TextDecoder();
+  const onBytes = (bytes: Uint8Array) => onText(decoder.decode(bytes, { stream: true }));
+  return (await callHub(home, { path: question, onBytes })) !== undefined;
+}
+
+/** What to ask a hub, and who takes the answer piece by piece. */
+export interface HubCall {
+  readonly path: string;
+  /** The order, if it is one. */
+  readonly body?: string;
+  readonly onBytes: (bytes: Uint8Array) => void;
+}
+
+/**
+ * Asks the hub of that home.
+ * @returns the status of its answer: 200, 404 for what it does not have, 400 for an order that it does not understand; undefined if no hub is there
+ * @throws SystemError if a hub is there and the answer fails
+ */
+export function callHub(home: string, { path, body, onBytes }: HubCall): Promise<number | undefined> {
+  const socketPath = adminSocketPath(home);
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: path, path: question }, (response) => {
-      response.setEncoding('utf8');
-      response.on('data', onText);
+    const method = body === undefined ? 'GET' : 'POST';
+    const asked = request({ socketPath, path, method }, (response) => {
+      response.on('data', onBytes);
       response.on('end', () =>
         response.complete
-          ? resolve(true)
-          : reject(new SystemError('read', path, new Error('answer was cut'))),
+          ? resolve(response.statusCode)
+          : reject(new SystemError('read', socketPath, new Error('answer was cut'))),
       );
-      response.on('error', (error) => reject(new SystemError('read', path, error)));
+      response.on('error', (error) => reject(new SystemError('read', socketPath, error)));
     });
     asked.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(false);
-      else reject(new SystemError('ask', path, error));
+      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
+      else reject(new SystemError('ask', socketPath, error));
     });
-    asked.end();
+    asked.end(body);
   });
 }

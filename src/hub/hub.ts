@@ -15,13 +15,14 @@ import type { Clock } from '../host/clock.ts';
 import { readControlLine } from '../host/control.ts';
 import type { Log } from '../host/log.ts';
 import type { EmbeddedQueue } from '../queue/embedded-queue.ts';
-import type { QueueStats, Recipient } from '../queue/queue.ts';
-import { openAdminSocket } from './admin-socket.ts';
+import type { FinishedMessage, QueueStats, Recipient } from '../queue/queue.ts';
+import { type AdminParts, openAdminSocket } from './admin-socket.ts';
 import type { HostPort } from './host-port.ts';
 import { guardMailboxes, KnownRecipients } from './known-recipients.ts';
 import { LiveControls } from './live-controls.ts';
 import { readMessageSizeMax } from './message-size.ts';
 import { openQueue } from './open-queue.ts';
+import { Operator } from './operator.ts';
 import { QmqpListener } from './qmqp-listener.ts';
 import { RecipientListener } from './recipient-listener.ts';
 import { makeRunFolder, queueSocketPath } from './run-folder.ts';
@@ -67,6 +68,7 @@ export class Hub {
   readonly #listener: QmqpListener;
   readonly #local: QmqpListener;
   readonly #checkListener: RecipientListener | undefined;
+  readonly #operator: Operator;
   readonly #admin: Server | undefined;
 
   private constructor(parts: {
@@ -79,6 +81,7 @@ export class Hub {
     listener: QmqpListener;
     local: QmqpListener;
     checkListener: RecipientListener | undefined;
+    operator: Operator;
     admin: Server | undefined;
   }) {
     this.qmqp = parts.qmqp;
@@ -90,6 +93,7 @@ export class Hub {
     this.#listener = parts.listener;
     this.#local = parts.local;
     this.#checkListener = parts.checkListener;
+    this.#operator = parts.operator;
     this.#admin = parts.admin;
   }
 
@@ -131,7 +135,9 @@ export class Hub {
       const check = options.check && (await checkListener?.listen(options.check));
       await delivery.start();
       await listenLocally(home, local, log);
-      const admin = await openAdmin(home, queue, log);
+      const finish = (message: FinishedMessage) => delivery.finish(message);
+      const operator = new Operator({ queue, clock, log, events: { write: () => undefined }, finish });
+      const admin = await openAdmin(home, { queue, operator }, log);
       return new Hub({
         live,
         clock,
@@ -142,6 +148,7 @@ export class Hub {
         listener,
         local,
         checkListener,
+        operator,
         admin,
       });
     } catch (error) {
@@ -179,6 +186,7 @@ export class Hub {
     return new Promise((resolve, reject) => {
       const callOff = this.#clock.after(STOP_MAX_MS, () => resolve(false));
       ended
+        .then(() => this.#operator.stop())
         .then(() => this.#queue.close())
         .then(() => resolve(true), reject)
         .finally(callOff);
@@ -225,9 +233,9 @@ async function listenLocally(home: string, local: QmqpListener, log: Log): Promi
 }
 
 /** A hub without its command line still carries mail. */
-async function openAdmin(home: string, queue: EmbeddedQueue, log: Log): Promise<Server | undefined> {
+async function openAdmin(home: string, parts: AdminParts, log: Log): Promise<Server | undefined> {
   try {
-    return await openAdminSocket(home, queue);
+    return await openAdminSocket(home, parts);
   } catch (error) {
     log.write('admin.trouble', { reason: String(error) });
     return undefined;

@@ -5,7 +5,7 @@ import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { askForQueue } from './admin-socket.ts';
 import { openStore } from './open-store.ts';
-import { type QueuedMessageJson, toJsonLine } from './queued-message-json.ts';
+import { type QueuedMessageJson, shown, toJsonLine } from './queued-message-json.ts';
 
 /** Prints what is queued, as lines for people or as JSON lines. @returns the exit code */
 export async function runQueueLs({ home, json }: { home: string; json: boolean }): Promise<number> {
@@ -36,11 +36,13 @@ async function readQueue(home: string, take: (line: string) => void): Promise<vo
   await queue.close();
 }
 
-function forPeople(message: QueuedMessageJson): string {
-  const head = `${message.accepted}  #${message.id}  ${message.bytes}  <${message.sender}>\n`;
+/** A message as lines. */
+export function forPeople(message: QueuedMessageJson): string {
+  const head = `${message.accepted}  #${message.id}  ${message.bytes}  <${shown(message.sender)}>\n`;
   const rows = message.recipients.map(({ address, channel, state }) => {
-    const next = state === 'todo' ? `next ${message.nextAttempt[channel] ?? 'attempt under way'}` : state;
-    return `  ${channel}\t${address}\t${next}\n`;
+    const due = message.nextAttempt[channel] ?? (message.held === true ? 'never: held' : 'attempt under way');
+    const next = state === 'todo' ? `next ${due}` : state;
+    return `  ${channel}\t${shown(address)}\t${next}\n`;
   });
   return head + rows.join('');
 }

@@ -2,6 +2,7 @@
 // become U+FFFD, so that a line is always valid JSON.
 
 import type { QueuedMessage } from '../queue/queue.ts';
+import { HELD_MS } from '../queue/queue.ts';
 
 /** What a line holds. */
 export interface QueuedMessageJson {
@@ -12,6 +13,8 @@ export interface QueuedMessageJson {
   readonly sender: string;
   /** When each channel with work left is tried next, ISO 8601 in UTC. */
   readonly nextAttempt: { readonly local?: string; readonly remote?: string };
+  /** There if an operator holds it: then nothing of it is tried. */
+  readonly held?: true;
   readonly recipients: readonly {
     readonly address: string;
     readonly channel: 'local' | 'remote';
@@ -28,9 +31,10 @@ export function toJsonLine(message: QueuedMessage): string {
     bytes: size,
     sender: showBytes(sender),
     nextAttempt: {
-      ...(due.local !== undefined && { local: new Date(due.local).toISOString() }),
-      ...(due.remote !== undefined && { remote: new Date(due.remote).toISOString() }),
+      ...(isTime(due.local) && { local: new Date(due.local).toISOString() }),
+      ...(isTime(due.remote) && { remote: new Date(due.remote).toISOString() }),
     },
+    ...((due.local === HELD_MS || due.remote === HELD_MS) && { held: true }),
     recipients: recipients.map(({ address, channel, state }) => ({
       address: showBytes(address),
       channel,
@@ -40,6 +44,21 @@ export function toJsonLine(message: QueuedMessage): string {
   return `${JSON.stringify(json)}\n`;
 }
 
-function showBytes(bytes: Uint8Array): string {
+function isTime(dueMs: number | undefined): dueMs is number {
+  return dueMs !== undefined && dueMs !== HELD_MS;
+}
+
+/** Bytes as UTF-8. */
+export function showBytes(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+}
+
+/** Text from outside for a terminal: no control character stays, so that it neither splits a line nor gives commands. */
+export function shown(text: string): string {
+  let safe = '';
+  for (const character of text) {
+    const code = character.codePointAt(0)!;
+    safe += code < 32 || (code > 126 && code < 160) ? '?' : character;
+  }
+  return safe;
 }

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { defineCommand, parseArgs, runCommand, runMain } from 'citty';
 import { readInvocation } from '../host/invocation.ts';
 import { reasonOf } from '../host/system-error.ts';
+import type { Action } from '../hub/operator.ts';
 
 const VERSION = '0.1.0';
 
@@ -77,9 +78,93 @@ const queueLs = defineCommand({
   },
 });
 
+const orderArgs = {
+  home: homeArg,
+  id: { type: 'string', description: 'number of a message; repeatable', valueHint: 'N' },
+  sender: { type: 'string', description: 'messages from there; <> for bounces', valueHint: 'ADDRESS' },
+  recipient: {
+    type: 'string',
+    description: 'messages with that recipient left, or one at that domain',
+    valueHint: 'ADDRESS|@DOMAIN',
+  },
+  older: { type: 'string', description: 'messages accepted longer ago than that', valueHint: 'SECONDS' },
+  all: { type: 'boolean', description: 'all messages' },
+  'dry-run': { type: 'boolean', description: 'show which messages, change nothing' },
+  json: { type: 'boolean', description: 'one JSON object per line and message, and one for the sum' },
+} as const;
+
+function defineOrder(action: Action, description: string) {
+  return defineCommand({
+    meta: { name: action, description },
+    args: orderArgs,
+    async run({ args, rawArgs }) {
+      checkWords({ ...args, _: [] }, Object.keys(orderArgs));
+      const ids = [...valuesOf(rawArgs, '--id'), ...args._].map(numberOf);
+      const { sender, recipient, older } = args;
+      const selection = {
+        ...(ids.length > 0 && { ids }),
+        ...{ sender, recipient, all: args.all === true },
+        ...(older !== undefined && { olderSeconds: numberOf(older) }),
+      };
+      const { isSelective } = await import('../hub/selection.ts');
+      if (!isSelective(selection)) throw new UsageError('Nothing selected: name messages, or give --all');
+      const place = { home: homeOf(args.home), json: args.json === true };
+      const { runOrder } = await import('../hub/order-command.ts');
+      process.exitCode = await runOrder(place, { action, selection, dryRun: args['dry-run'] === true });
+    },
+  });
+}
+
+const oneArgs = {
+  home: homeArg,
+  json: { type: 'boolean', description: 'print JSON' },
+  message: { description: 'number of the message', type: 'positional' },
+} as const;
+
+const queueShow = defineCommand({
+  meta: { name: 'show', description: 'show one message: envelope, state of each recipient, next attempts' },
+  args: oneArgs,
+  async run({ args }) {
+    checkWords({ ...args, _: args._.slice(1) }, Object.keys(oneArgs));
+    const { runShow } = await import('../hub/order-command.ts');
+    const place = { home: homeOf(args.home), json: args.json === true };
+    process.exitCode = await runShow(place, numberOf(args.message));
+  },
+});
+
+const queueCat = defineCommand({
+  meta: { name: 'cat', description: 'print the bytes of a message' },
+  args: { home: homeArg, message: oneArgs.message },
+  async run({ args }) {
+    checkWords({ ...args, _: args._.slice(1) }, ['home', 'message']);
+    const { runCat } = await import('../hub/order-command.ts');
+    process.exitCode = await runCat(homeOf(args.home), numberOf(args.message));
+  },
+});
+
+const queueStats = defineCommand({
+  meta: { name: 'stats', description: 'count messages and recipients' },
+  args: { home: homeArg, json: oneArgs.json },
+  async run({ args }) {
+    checkWords(args, ['home', 'json']);
+    const { runStats } = await import('../hub/order-command.ts');
+    process.exitCode = await runStats({ home: homeOf(args.home), json: args.json === true });
+  },
+});
+
 const queue = defineCommand({
-  meta: { name: 'queue', description: 'look at the queue' },
-  subCommands: { ls: queueLs },
+  meta: { name: 'queue', description: 'look at the queue, and change what becomes of messages' },
+  subCommands: {
+    ls: queueLs,
+    show: queueShow,
+    cat: queueCat,
+    stats: queueStats,
+    hold: defineOrder('hold', 'keep messages from being delivered'),
+    release: defineOrder('release', 'let messages go that are held'),
+    retry: defineOrder('retry', 'try messages now that wait for a later attempt'),
+    rm: defineOrder('rm', 'remove messages; their senders are not told'),
+    bounce: defineOrder('bounce', 'give up on messages, and tell their senders'),
+  },
 });
 
 const setupArgs = {
@@ -246,6 +331,12 @@ function valuesOf(words: readonly string[], option: string): string[] {
     if (word === option) return words.slice(i + 1, i + 2);
     return word.startsWith(`${option}=`) ? [word.slice(option.length + 1)] : [];
   });
+}
+
+function numberOf(word = ''): number {
+  const value = Number(word);
+  if (!/^\d+$/.test(word) || !Number.isSafeInteger(value)) throw new UsageError(`"${word}" is not a number`);
+  return value;
 }
 
 function homeOf(given: string | undefined): string {
