@@ -25,6 +25,7 @@ import { openQueue } from './open-queue.ts';
 import { Operator } from './operator.ts';
 import { QmqpListener } from './qmqp-listener.ts';
 import { RecipientListener } from './recipient-listener.ts';
+import { readResubmissionLimits } from './resubmission-limits.ts';
 import { makeRunFolder, queueSocketPath } from './run-folder.ts';
 
 /** Where a hub is, and who gets to it. */
@@ -110,7 +111,8 @@ export class Hub {
     const { judge, delivery: controls } = live;
     log.write('delivery.limits', { local: controls.concurrencylocal, remote: controls.concurrencyremote });
     const destinationOf = createDestinationOf(controls.smtproutes);
-    const queue = await openQueue(home, { clock, log, destinationOf });
+    const resubmissions = readResubmissionLimits(home);
+    const queue = await openQueue(home, { clock, log, destinationOf, resubmissions });
     const known = new KnownRecipients(home, controls);
     const delivery = createHubDelivery({ home, clock, log, queue, controls, known });
     const settings = {

@@ -8,6 +8,7 @@ import { NODE_FILES } from '../host/files.ts';
 import { reasonOf, SystemError } from '../host/system-error.ts';
 import { EmbeddedQueue } from '../queue/embedded-queue.ts';
 import { openDirectIndex } from '../queue/worker-index.ts';
+import { readResubmissionLimits } from './resubmission-limits.ts';
 
 const SILENT = { write: () => undefined };
 // A few messages come and go; each opening begins a segment.
@@ -24,6 +25,7 @@ export function openStore(home: string, clock: Clock): Promise<EmbeddedQueue> {
     clock,
     log: SILENT,
     segmentSize: SEGMENT_SIZE,
+    resubmissions: readResubmissionLimits(home),
   });
 }
 

@@ -179,6 +179,30 @@ test('a program of this host puts the Received field on top itself, and is belie
   }
 });
 
+test('a message with Message-ID has a fingerprint, however it comes; a resubmission is acknowledged and logged', async () => {
+  await listen();
+  const text = request('Message-ID: <1@a>\n\nb\n', 'a@b', 'c@d');
+  await new Client().exchange(text);
+  queue.isResubmission = true;
+  clock.advance(5000);
+  logText = '';
+  const client = new Client();
+  const begun = untilBegun();
+  client.socket.write(latin1(text.slice(0, 30)));
+  await begun;
+  assert.equal(await client.exchange(`${text.slice(30)}, and more`), netstring('Kok 1000000005 qp 7'));
+  const [first, ...others] = queue.fingerprints;
+  assert.deepEqual(others, [first]);
+  assert.match(logText, /^qmqp\.resubmission id=7 ip=127\.0\.0\.1 sender=a@b recipients=1 bytes=\d+\n$/);
+});
+
+test("equal messages without Message-ID are the queue's to take, each", async () => {
+  await listen();
+  for (let i = 0; i < 2; i++) assert.match(await new Client().exchange(REQUEST), /:Kok /);
+  assert.equal(queue.messages.length, 2);
+  assert.deepEqual(queue.fingerprints, []);
+});
+
 test('nothing is answered before the queue has committed', async () => {
   await listen();
   let commit: (id: number) => void = () => undefined;

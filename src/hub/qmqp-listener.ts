@@ -273,14 +273,16 @@ class QmqpConnection {
 
   #accepted({ id, isResubmission }: Accepted): void {
     const { log, clock } = this.#options;
-    log.write(isResubmission ? 'qmqp.resubmission' : 'accepted', {
+    const facts = {
       id,
       ip: this.#ip,
       ...this.#trace(),
       sender: this.#sender,
       recipients: this.#recipients.length,
       bytes: this.#size,
-    });
+    };
+    if (isResubmission) log.write('qmqp.resubmission', facts);
+    else log.write('accepted', facts);
     this.#reply({ letter: 'K', text: `ok ${Math.floor(clock.nowMs() / 1000)} qp ${id}` });
   }
 

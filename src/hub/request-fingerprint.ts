@@ -43,8 +43,8 @@ export class RequestFingerprint {
   end(): Fingerprint | undefined {
     if (this.#probe.answer !== 'present') return undefined;
     const rest = Buffer.concat(this.#pieces);
-    const digest = this.#hash ? this.#hash.update(rest).digest() : hash(ALGORITHM, rest, 'buffer');
-    return digest.toString('latin1', 0, FINGERPRINT_LENGTH);
+    const digest = this.#hash ? this.#hash.update(rest).digest('latin1') : hash(ALGORITHM, rest, 'latin1');
+    return digest.slice(0, FINGERPRINT_LENGTH);
   }
 
   #take(bytes: Uint8Array): void {

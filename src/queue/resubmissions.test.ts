@@ -126,7 +126,7 @@ describe('Resubmissions', () => {
     const { events, resubmissions, note, isKnown } = create();
     note(1);
     await resubmissions.carryOn(1, () => Promise.reject(new Error('disk full')));
-    assert.deepEqual(events, ['queue.resubmissions-lost']);
+    assert.deepEqual(events, ['queue.carry-failed']);
     assert.equal(await isKnown(1), true);
   });
 });

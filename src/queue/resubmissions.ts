@@ -94,7 +94,7 @@ export class Resubmissions {
         for (const one of seen) this.note(one, place);
       }
     } catch (error) {
-      this.#log.write('queue.resubmissions-lost', { count: all.length, reason: String(error) });
+      this.#log.write('queue.carry-failed', { count: all.length, reason: String(error) });
     }
   }
 
