@@ -2,6 +2,7 @@
 // runs it in this process when it is our own QMQP client, which saves a second start. A foreign file is always started.
 // Source: the qmail-queue manual page; the QMAILQUEUE variable of netqmail.
 
+import { existsSync } from 'node:fs';
 import { ownProgramAt } from '../host/invocation.ts';
 import { openOwnQueueProgram } from './own-queue-program.ts';
 import type { Environment } from './qmqp-submit.ts';
@@ -28,7 +29,10 @@ export function chooseQueueProgram({
 }: Omit<QueueProgramOptions, 'customText'>): string | undefined {
   const chosen = env['QMAILQUEUE'];
   if (chosen !== undefined) return chosen;
-  return ownProgramAt(`${home}/bin/qmail-queue`, ownBin) === 'qmail-qmqpc' ? undefined : 'bin/qmail-queue';
+  const own = ownProgramAt(`${home}/bin/qmail-queue`, ownBin);
+  if (own === 'qmail-qmqpc') return undefined;
+  // A home without a `bin` folder has the programs that stand beside the one that runs.
+  return own !== undefined && !existsSync(`${home}/bin`) ? `${ownBin}/qmail-queue` : 'bin/qmail-queue';
 }
 
 /**

@@ -1,11 +1,19 @@
 // The queue program of a host with a hub: message on descriptor 0, envelope on descriptor 1, result as exit code. The hub
-// takes the message through a socket file; when none runs it goes straight into the queue, where the hub will find it.
+// takes the message through a socket file; when none runs it goes straight into the queue, where the hub will find it. A home
+// without a queue is not the hub's; then the hub is reached by QMQP, as from another host.
 // Invariant: 0 is told only after the message is on stable storage, and nothing is queued unless the envelope is complete.
 // Source: the qmail-queue manual page.
 
+import { existsSync } from 'node:fs';
 import { trySocketFile } from '../client/qmqp-conversation.ts';
+import { type Environment, readQmqpServers, submitByQmqp } from '../client/qmqp-submit.ts';
 import { concatBytes } from '../core/bytes/bytes.ts';
-import { type EnvelopeFault, judgeQueueEnvelope, type QueueEnvelope } from '../core/format/queue-envelope.ts';
+import {
+  type EnvelopeFault,
+  formatQueueEnvelope,
+  judgeQueueEnvelope,
+  type QueueEnvelope,
+} from '../core/format/queue-envelope.ts';
 import { formatQueueTrace } from '../core/format/queue-trace.ts';
 import { formatDate } from '../core/message/date.ts';
 import { QUEUE_EXIT } from '../core/policy/outcome.ts';
@@ -36,6 +44,7 @@ const PAUSE_MS = 100;
 /** A message to be queued. */
 export interface QueueRequest {
   readonly home: string;
+  readonly env: Environment;
   /** In any number of pieces, with the Received field on top. */
   readonly message: readonly Uint8Array[];
   readonly envelope: QueueEnvelope;
@@ -43,7 +52,7 @@ export interface QueueRequest {
 }
 
 /** Runs the program on this process's descriptors 0 and 1; resolves with its exit code. */
-export async function runHubQueue(home: string): Promise<number> {
+export async function runHubQueue({ home, env }: { home: string; env: Environment }): Promise<number> {
   if (!canEnter(home)) return QUEUE_EXIT.home;
   try {
     const clock = SYSTEM_CLOCK;
@@ -54,7 +63,7 @@ export async function runHubQueue(home: string): Promise<number> {
     if (typeof envelope === 'string') return EXIT_OF_FAULT[envelope];
     const who = { pid: process.pid, uid: process.getuid?.() ?? 0 };
     const trace = formatQueueTrace(who, formatDate(clock.nowMs()));
-    return await queueMessage({ home, message: [trace, ...body], envelope, clock });
+    return await queueMessage({ home, env, message: [trace, ...body], envelope, clock });
   } catch (error) {
     // What V8 throws when it cannot allocate so large an array.
     return error instanceof RangeError ? QUEUE_EXIT.noMemory : QUEUE_EXIT.bug;
@@ -63,12 +72,16 @@ export async function runHubQueue(home: string): Promise<number> {
 
 /** Hands the message to the hub, or puts it into the queue itself; resolves with the exit code. */
 export async function queueMessage(request: QueueRequest): Promise<number> {
-  const { home, message, envelope, clock } = request;
+  const { home, env, message, envelope, clock } = request;
   const wire = encodeQmqpRequest(message, envelope);
   for (let tries = 1; ; tries++) {
     // Not final: the hub cannot have the message.
     const { exit, final } = await trySocketFile(queueSocketPath(home), wire, clock);
     if (final) return exit;
+    if (!existsSync(`${home}/queue`)) {
+      const servers = readQmqpServers({ home, env });
+      return submitByQmqp({ servers, message, envelope: formatQueueEnvelope(envelope), clock });
+    }
     const stored = await storeMessage(request);
     if (stored !== undefined) return stored;
     if (tries === TRIES) return QUEUE_EXIT.queueFiles;

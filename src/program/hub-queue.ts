@@ -3,4 +3,4 @@
 import { readInvocation } from '../host/invocation.ts';
 import { runHubQueue } from '../hub/hub-queue.ts';
 
-void runHubQueue(readInvocation().home).then((exit) => process.exit(exit));
+void runHubQueue({ home: readInvocation().home, env: process.env }).then((exit) => process.exit(exit));

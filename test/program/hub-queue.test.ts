@@ -182,9 +182,24 @@ describe('hub-queue without a hub', () => {
     assert.equal(spawnSync(PROGRAM, env(join(home, 'none'))).status, 61);
     mkdirSync(join(home, 'control/virtualdomains'));
     assert.equal(await run({ home }), 55);
-    const empty = makeHome();
-    assert.equal(await run({ home: empty }), 62);
-    removeHome(empty);
+    const broken = makeHome();
+    writeFileSync(join(broken, 'queue'), '');
+    assert.equal(await run({ home: broken }), 62);
+    removeHome(broken);
+  });
+
+  it('goes by qmqpservers where there is no queue', async () => {
+    const client = makeHome();
+    assert.equal(await run({ home: client }), 55);
+    const hub = await HubProcess.start(home);
+    try {
+      writeFileSync(join(client, 'control/qmqpservers'), `qmqp://127.0.0.1:${hub.port}\n`);
+      assert.equal(await run({ home: client }), 0);
+      assert.match(hub.log.text, /accepted id=\d+ ip=127\.0\.0\.1 sender=a@b\.example/);
+    } finally {
+      await hub.end('SIGKILL');
+      removeHome(client);
+    }
   });
 
   it('queues nothing when it is killed before the envelope is complete', async () => {

@@ -2,9 +2,9 @@
 // everything.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -87,6 +87,7 @@ test('an installed hub has every program, its page, and an example of a unit', a
   installed(prefix, '--role', 'hub', '--me', 'hub.example.org', '--idhost', 'hub.example.org');
   const names = [...PROGRAMS, ...HUB_PROGRAMS, ...Object.keys(LINKS)].sort();
   assert.deepEqual(readdirSync(join(prefix, 'bin')).sort(), names);
+  assert.equal(readlinkSync(join(prefix, 'bin/qmail-queue')), 'hub-queue');
   const pages = readdirSync(join(prefix, 'man'), { recursive: true, encoding: 'utf8' });
   for (const name of names)
     assert.ok(
@@ -103,7 +104,18 @@ test('an installed hub has every program, its page, and an example of a unit', a
   const hub = spawn(join(prefix, 'bin/mini-qmail'), words, { env: {}, stdio: ['ignore', 'pipe', 'ignore'] });
   const [line] = await once(hub.stdout, 'data');
   assert.match(String(line), /^qmqp 127\.0\.0\.1:\d+\n/);
-  hub.kill();
+  try {
+    // What the host itself sends goes into the queue by its own queue program.
+    const sent = { env: { QMAILHOME: home }, input: 'Subject: x\n\nhello\n' };
+    assert.equal(spawnSync(join(prefix, 'bin/sendmail'), ['-fa@b', 'joe'], sent).status, 0);
+    const { stdout } = spawnSync(join(prefix, 'bin/qmail-qstat'), {
+      env: { QMAILHOME: home },
+      encoding: 'utf8',
+    });
+    assert.match(stdout, /^messages in queue: [01]\n/);
+  } finally {
+    hub.kill();
+  }
   assert.deepEqual(await once(hub, 'exit'), [0, null]);
   assert.equal(run(['uninstall'], join(prefix, 'bin/mini-qmail')).status, 0);
 });
