@@ -1,0 +1,139 @@
+// Connections to the hub that are cut after each byte of the exchange, in both directions, and a client that sends again
+// until it is told K: each message arrives once.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { afterEach, beforeEach, test } from 'node:test';
+import { askForQueue } from '../../src/hub/admin-socket.ts';
+import {
+  exchange,
+  HubProcess,
+  makeHome,
+  qmqpRequest,
+  readMailbox,
+  removeHome,
+  submit,
+} from '../support/hub-process.ts';
+
+const TO = 'box@hub.example';
+/** As long as a reply can get here. */
+const REPLY = '27:Kok 1000000000 qp 100000000,';
+
+/** A way to the hub that is cut when so many bytes have passed. */
+interface Cut {
+  readonly direction: 'request' | 'reply';
+  readonly after: number;
+  /** Whether both sides see a reset, as of a machine that was switched off, or an end. */
+  readonly isReset: boolean;
+}
+
+let home: string;
+let hub: HubProcess;
+beforeEach(async () => {
+  home = makeHome();
+  hub = await HubProcess.start(home);
+});
+afterEach(async () => {
+  await hub.end('SIGKILL');
+  removeHome(home);
+});
+
+const messageOf = (name: string) => `Message-ID: <${name}@x>\n\n${name}\n`;
+const requestOf = (name: string) => qmqpRequest(messageOf(name), 'a@b.example', [TO]);
+const isAcknowledged = (reply: string) => /^\d+:Kok [^,]*,$/.test(reply);
+const resubmissions = () => hub.log.text.split('qmqp.resubmission').length - 1;
+
+/** Names of the messages in the mailbox when nothing is queued any more. */
+async function delivered(): Promise<string[]> {
+  for (;;) {
+    let queued = '';
+    await askForQueue(home, (more) => (queued += more));
+    if (queued === '') break;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return readMailbox(home, 'hub.example', 'box').map((text) => text.trimEnd().split('\n').at(-1)!);
+}
+
+/** Sends the bytes through a proxy that cuts. @returns what came back */
+async function exchangeThrough({ direction, after, isReset }: Cut, request: Buffer): Promise<string> {
+  const cut = (...sockets: Socket[]) => {
+    for (const socket of sockets) isReset ? socket.resetAndDestroy() : socket.destroy();
+  };
+  const server = createServer((client) => {
+    const upstream = connect({ host: '127.0.0.1', port: hub.port });
+    for (const socket of [client, upstream]) socket.on('error', () => undefined);
+    const forward = (from: Socket, to: Socket, limit: number) => {
+      let left = limit;
+      const pass = (bytes: Buffer) => {
+        const part = bytes.subarray(0, left);
+        left -= part.length;
+        to.write(part, () => left === 0 && cut(to, from));
+      };
+      if (limit === 0) upstream.on('connect', () => cut(to, from));
+      from.on('data', pass).on('close', () => to.destroy());
+    };
+    forward(client, upstream, direction === 'request' ? after : Number.POSITIVE_INFINITY);
+    if (direction === 'reply' && after === 0) upstream.on('data', () => cut(client, upstream));
+    else forward(upstream, client, direction === 'reply' ? after : Number.POSITIVE_INFINITY);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    return await exchange((server.address() as AddressInfo).port, request);
+  } finally {
+    server.close();
+  }
+}
+
+test('a connection that is cut after any byte, either way, costs no message and makes none double', async () => {
+  const cuts: Cut[] = [];
+  for (const isReset of [false, true]) {
+    const { length } = requestOf('request-000-reset');
+    for (let after = 0; after <= length; after++) cuts.push({ direction: 'request', after, isReset });
+    for (let after = 0; after < REPLY.length; after++) cuts.push({ direction: 'reply', after, isReset });
+  }
+  const names: string[] = [];
+  for (const cut of cuts) {
+    const name = `${cut.direction}-${String(cut.after).padStart(3, '0')}-${cut.isReset ? 'reset' : 'close'}`;
+    names.push(name);
+    const request = requestOf(name);
+    let reply = await exchangeThrough(cut, request);
+    assert.ok(!isAcknowledged(reply) || cut.direction === 'reply', `${name}: the cut came too late`);
+    while (!isAcknowledged(reply)) reply = await exchange(hub.port, request);
+  }
+  assert.deepEqual((await delivered()).sort(), names.sort());
+  // After whole requests; a reset may overtake what was sent before it.
+  assert.ok(resubmissions() >= 20, `${resubmissions()} were recognised`);
+});
+
+test('a message is recognised after it was delivered, by the next hub too; another copy is not', async () => {
+  const reply = await submit(hub.port, messageOf('one'), 'a@b.example', TO);
+  assert.match(reply, /^Kok \d+ qp 1$/);
+  await hub.untilLogged(/delivery\.success/);
+  for (let i = 0; i < 2; i++) {
+    assert.match(await submit(hub.port, messageOf('one'), 'a@b.example', TO), /^Kok \d+ qp 1$/);
+    await hub.untilLogged(/qmqp\.resubmission id=1 ip=127\.0\.0\.1 sender=a@b\.example recipients=1/);
+    await hub.end(i === 0 ? 'SIGTERM' : 'SIGKILL');
+    hub = await HubProcess.start(home);
+  }
+  const others = [
+    await submit(hub.port, messageOf('one'), 'other@b.example', TO),
+    await submit(hub.port, messageOf('one'), 'a@b.example', TO, TO),
+    await submit(hub.port, `${messageOf('one')}\n`, 'a@b.example', TO),
+    await submit(hub.port, 'Subject: no id\n\nx\n', 'a@b.example', TO),
+    await submit(hub.port, 'Subject: no id\n\nx\n', 'a@b.example', TO),
+  ];
+  const ids = others.map((text) => /^Kok \d+ qp (\d+)$/.exec(text)?.[1]);
+  assert.equal(new Set([...ids, '1']).size, 6, ids.join(' '));
+  assert.equal((await delivered()).length, 1 + 6);
+});
+
+test('nothing is recognised with a window of 0', async () => {
+  await hub.end();
+  removeHome(home);
+  home = makeHome({ resubmissionwindow: '0\n' });
+  hub = await HubProcess.start(home);
+  for (const id of [1, 2])
+    assert.match(await submit(hub.port, messageOf('one'), 'a@b.example', TO), new RegExp(` qp ${id}$`));
+  assert.deepEqual(await delivered(), ['one', 'one']);
+});
