@@ -40,7 +40,9 @@ test('a message is told from its birth to its end as qmail-send does', () => {
   log.write('delivery.start', LOCAL);
   log.write('delivery.success', { ...LOCAL, text: bytesOf('did 1+0+0/'), ms: 3 });
   log.write('message.end', { id: 1 });
+  log.write('delivery.start', { ...LOCAL, id: 2 });
   log.write('hub.stopping', { signal: 'SIGTERM' });
+  log.write('delivery.deferral', { ...LOCAL, id: 2, text: bytesOf('no') });
   log.write('hub.stopped', { messages: 0 });
   assert.deepEqual(lines, []);
   assert.equal(
@@ -53,6 +55,9 @@ status: local 1/10 remote 0/20
 delivery 1: success: did_1+0+0/
 status: local 0/10 remote 0/20
 end msg 1
+starting delivery 2: msg 2 to local joe@h.example
+status: local 1/10 remote 0/20
+delivery 2: deferral: no
 status: local 0/10 remote 0/20 exitasap
 status: exiting
 `,

@@ -94,7 +94,6 @@ export class QmailLog implements Log {
         break;
       case 'hub.stopping':
         this.#isStopping = true;
-        this.#printStatus();
         break;
       case 'hub.stopped':
         this.#line('status: exiting');

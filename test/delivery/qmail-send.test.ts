@@ -6,9 +6,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { textOf } from '../../src/core/bytes/bytes.ts';
+import { bytesOf, textOf } from '../../src/core/bytes/bytes.ts';
 import type { Outcome, OutcomeLetter } from '../../src/core/policy/outcome.ts';
-import { type DeliveryControls, readDeliveryControls } from '../../src/delivery/delivery-controls.ts';
+import type { DeliveryControls } from '../../src/delivery/delivery-controls.ts';
+import { LiveControls } from '../../src/hub/live-controls.ts';
+import { QmailLog } from '../../src/hub/qmail-log.ts';
 import { DeliveryBench } from './support.ts';
 
 interface Vector {
@@ -19,6 +21,9 @@ interface Vector {
   readonly inject: readonly { readonly sender: string; readonly recipients: readonly string[] }[];
   readonly message: string;
   readonly alrm_after_s?: number;
+  readonly interleaving?: boolean;
+  /** Control files that are other ones from now on. */
+  readonly hup_before_inject?: Readonly<Record<string, string>>;
   readonly expect: {
     readonly log: readonly string[];
     readonly queue: readonly {
@@ -43,19 +48,27 @@ const VECTORS: readonly Vector[] = JSON.parse(
 /** Vectors that are about something else. */
 const OTHER: Readonly<Record<string, string>> = {
   'remote-odd-output': 'no qmail-remote process answers that could say odd things',
-  'hup-rereads-locals': 'control files are not read again while running',
 };
 
 /** What qmail-queue put on top of the messages. */
 const TRACE = 'Received: (qmail @QP@ invoked by uid @UID@); @DATE@\n';
 
-function readControls(files: Readonly<Record<string, string>>): DeliveryControls {
+type ControlFiles = Readonly<Record<string, string>>;
+
+/** What a hub goes by that started with these files and was told to read others. */
+function readControls(files: ControlFiles, others: ControlFiles = {}): DeliveryControls {
   const home = mkdtempSync(join(tmpdir(), 'controls-'));
+  const write = (written: ControlFiles) => {
+    for (const [name, content] of Object.entries(written))
+      writeFileSync(join(home, 'control', name), content, 'latin1');
+  };
   try {
     mkdirSync(join(home, 'control'));
-    for (const [name, content] of Object.entries(files))
-      writeFileSync(join(home, 'control', name), content, 'latin1');
-    return readDeliveryControls(home);
+    write(files);
+    const controls = new LiveControls(home, undefined);
+    write(others);
+    controls.reload();
+    return controls.delivery;
   } finally {
     rmSync(home, { recursive: true });
   }
@@ -103,7 +116,12 @@ function expectedDeliveries(log: readonly string[]): string[] {
 }
 
 async function run(vector: Vector) {
-  const bench = new DeliveryBench({ controls: readControls(vector.control) });
+  const lines: string[] = [];
+  const writeLine = (line: string) => void lines.push(line.replace(/\n$/, ''));
+  const log = new QmailLog({ writeLine, uid: 0, later: setImmediate });
+  const controls = readControls(vector.control, vector.hup_before_inject);
+  const bench = new DeliveryBench({ controls, alsoLog: log });
+  log.write('delivery.limits', { local: controls.concurrencylocal, remote: controls.concurrencyremote });
   const bounces: { message: string; sender: string; recipients: string[] }[] = [];
   bench.submitBounce = async ({ plan, notice, message }) => {
     const text = textOf(notice).replace(/^Date: \d+ \w{3} \d{4} [\d:]{8} -0000\n/, 'Date: @DATE@\n');
@@ -118,24 +136,32 @@ async function run(vector: Vector) {
     channel === 'local' ? localAnswer(vector, address) : remoteAnswer(vector, address);
   await bench.delivery.start();
   for (const { sender, recipients } of vector.inject) {
-    await bench.accept(sender, recipients, TRACE + vector.message);
+    const body = TRACE + vector.message;
+    const id = await bench.accept(sender, recipients, body);
+    const facts = { sender: bytesOf(sender), recipients: recipients.length, bytes: body.length };
+    log.write('accepted', { id, pid: 1, uid: 1, ...facts });
     await bench.settle();
   }
   // There, a signal made everything due; here, time goes on until it is.
   if (vector.alrm_after_s !== undefined) await bench.advance(400_000);
   await bench.delivery.stop();
-  return { bench, bounces };
+  log.write('hub.stopped', {});
+  log.flush();
+  return { bench, bounces, lines };
 }
 
 for (const vector of VECTORS) {
   if (vector.name in OTHER) continue;
   test(`qmail-send: ${vector.name}`, async () => {
-    const { bench, bounces } = await run(vector);
+    const { bench, bounces, lines } = await run(vector);
     const deliveries = bench.log.flatMap((line) => {
-      const match = /^delivery\.(\w+) id=\d+ channel=(\w+) recipient=(.*) text=(.*) ms=\d+$/.exec(line);
+      const match =
+        /^delivery\.(\w+) id=\d+ channel=(\w+) recipient=(.*) text=(.*?) ms=\d+(?: \w+=.*)?$/.exec(line);
       return match === null ? [] : [`${match[2]} ${safe(match[3]!)} ${match[1]} ${safe(match[4]!)}`];
     });
     assert.deepEqual(deliveries.sort(), expectedDeliveries(vector.expect.log).sort());
+    const shape = isTogether(vector) ? withoutOrder : (log: readonly string[]) => log;
+    assert.deepEqual(shape(normalise(lines)), shape(vector.expect.log));
     assert.deepEqual(sortParagraphs(bounces), sortParagraphs(vector.expect.queue));
     const calls = bench.transactions.flatMap(({ sender, recipients }) =>
       recipients.map((recipient) => [recipient.slice(recipient.lastIndexOf('@') + 1), sender, recipient]),
@@ -164,6 +190,35 @@ for (const vector of VECTORS) {
     }));
     assert.deepEqual(left, wanted);
   });
+}
+
+/** Our lines with placeholders as the vectors have them, without those of the notices, which were not queued there. */
+function normalise(lines: readonly string[]): string[] {
+  const ids = lines.flatMap((line) => /^new msg ([1-9]\d*)$/.exec(line)?.[1] ?? []);
+  return lines
+    .filter((line) => !/^(?:new|info) msg 0\b/.test(line))
+    .map((line) =>
+      line
+        .replace(/\b(msg |bounce\/)(\d+)/, (_, word, id) => `${word}@N${ids.indexOf(id) + 1}@`)
+        .replace(/bytes \d+ from/, 'bytes @BYTES@ from')
+        .replace(/qp \d+/, 'qp @QP@')
+        .replace(/uid \d+$/, 'uid @UID@'),
+    );
+}
+
+/** Whether ours are not one after the other: channels run at the same time, remote recipients begin together. */
+function isTogether({ interleaving, expect }: Vector): boolean {
+  const channels = expect.log.flatMap((line) => / to (local|remote) /.exec(line)?.[1] ?? []);
+  const remote = channels.filter((channel) => channel === 'remote').length;
+  return interleaving === true || remote > 1 || (remote > 0 && remote < channels.length);
+}
+
+/** What must be in a log in whatever order: everything but numbers of deliveries and the status lines. */
+function withoutOrder(log: readonly string[]): string[] {
+  return log
+    .filter((line) => !line.startsWith('status: local'))
+    .map((line) => line.replace(/delivery \d+/, 'delivery'))
+    .sort();
 }
 
 /** Bounces with their paragraphs in one order: channels run at the same time. */

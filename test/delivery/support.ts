@@ -10,7 +10,7 @@ import { createBounceSubmitter, type SubmitBounce } from '../../src/delivery/bou
 import { createDelivery, createDestinationOf, type Delivery } from '../../src/delivery/delivery.ts';
 import type { DeliveryControls } from '../../src/delivery/delivery-controls.ts';
 import type { RemoteDelivery, RemoteResult } from '../../src/delivery/transport.ts';
-import { createLineLog } from '../../src/host/log.ts';
+import { createLineLog, type Log } from '../../src/host/log.ts';
 import { ManualClock } from '../../src/host/manual-clock.ts';
 import { MemoryQueue, MemoryQueueStorage } from '../../src/queue/memory-queue.ts';
 import type { Channel, MessageId, Queue, QueuedMessage } from '../../src/queue/queue.ts';
@@ -63,6 +63,8 @@ export class DeliveryBench {
       readonly controls?: Partial<DeliveryControls>;
       readonly perDestination?: number;
       readonly wrapQueue?: (queue: Queue) => Queue;
+      /** Gets every event too. */
+      readonly alsoLog?: Log;
     } = {},
   ) {
     this.clock = options.clock ?? new ManualClock();
@@ -72,10 +74,16 @@ export class DeliveryBench {
     const queue = new MemoryQueue(this.storage, this.clock, destinationOf);
     this.queue = options.wrapQueue?.(queue) ?? queue;
     this.submitBounce = createBounceSubmitter(this.queue, this.clock, this.controls);
+    const lines = createLineLog((line) => this.log.push(line.trimEnd()));
     this.delivery = createDelivery({
       queue: this.queue,
       clock: this.clock,
-      log: createLineLog((line) => this.log.push(line.trimEnd())),
+      log: {
+        write: (event, facts) => {
+          lines.write(event, facts);
+          options.alsoLog?.write(event, facts);
+        },
+      },
       policy: this.controls,
       ...(options.perDestination === undefined ? {} : { perDestination: options.perDestination }),
       submitBounce: (bounce) => this.submitBounce(bounce),
