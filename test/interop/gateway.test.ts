@@ -3,12 +3,14 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { HubProcess, makeHome, readMailbox, removeHome } from '../support/hub-process.ts';
-import { findPeer, missingPeers } from '../support/peers.ts';
+import { findPeer, freePort, missingPeers } from '../support/peers.ts';
+import { missingPostfix, startPostfix } from '../support/postfix.ts';
 
 const TRACE =
   /^Return-Path: <([^>]*)>\nDelivered-To: (\S+)\nReceived: from unknown \(127\.0\.0\.1\)\n {2}by hub\.example with QMQP; [^\n]* -0000\nReceived: from unknown \(HELO [\w.-]+\) \(127\.0\.0\.1\)\n {2}by gateway\.example with SMTP; [^\n]* -0000\n/;
@@ -25,6 +27,10 @@ async function run(program: string, args: readonly string[]): Promise<string> {
     });
   const exit = await new Promise((resolve) => client.on('close', resolve));
   return exit === 0 ? '' : `${program} ended with ${exit}: ${printed}`;
+}
+
+function bodyOf(message: string): string {
+  return message.slice(message.indexOf('\n\n') + 2);
 }
 
 describe('clients of other people through the gateway', () => {
@@ -93,15 +99,47 @@ describe('clients of other people through the gateway', () => {
     const messages = readMailbox(home, 'hub.example', 'sink');
     assert.equal(messages.length, COUNT);
     const ids = new Set<string>();
-    const payload = messages[0]?.slice(messages[0].indexOf('\n\n')) ?? '';
+    const payload = bodyOf(messages[0] ?? '');
     assert.ok(payload.length > 1900);
     for (const message of messages) {
       assert.match(message, TRACE);
       const sent = message.replace(TRACE, '');
       ids.add(/^Message-Id: <(.*)>$/im.exec(sent)?.[1] ?? '');
-      assert.equal(sent.slice(sent.indexOf('\n\n')), payload);
+      assert.equal(bodyOf(sent), payload);
       assert.match(sent, /^From: <source@peer\.example>\nTo: <sink@hub\.example>\n/);
     }
     assert.equal(ids.size, COUNT);
+  });
+
+  it("Postfix's own client: what its queue relays through the gateway arrives, each message once and to the byte", {
+    skip: missingPostfix() || missingPeers('smtp-source'),
+  }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mini-qmail-postfix-'));
+    chmodSync(folder, 0o755);
+    const port = await freePort();
+    const postfix = await startPostfix(folder, port, 'smtpd', gateway.port);
+    try {
+      const envelope = ['-f', 'queue@peer.example', '-t', 'relayed@hub.example', '-M', 'source.example'];
+      const load = ['-s', '5', '-m', '50', '-l', String(SIZE), `inet:127.0.0.1:${port}`];
+      assert.equal(await run('smtp-source', [...envelope, ...load]), '');
+      await hub.untilLogged(/^delivery\.success [^\n]*relayed@hub\.example/m, 50);
+    } finally {
+      await postfix.stop();
+      rmSync(folder, { recursive: true });
+    }
+    const messages = readMailbox(home, 'hub.example', 'relayed');
+    assert.equal(messages.length, 50);
+    const queueIds = new Set<string>();
+    for (const message of messages) {
+      assert.equal(TRACE.exec(message)?.[1], 'queue@peer.example');
+      const own =
+        /^Received: from source\.example [^\n]*\n\tby postfix\.example \(Postfix\) with SMTP id (\w+)\n/;
+      const relayed = message.replace(TRACE, '');
+      queueIds.add(own.exec(relayed)?.[1] ?? '');
+      assert.match(relayed, /\nTo: <relayed@hub\.example>\n/);
+      assert.match(bodyOf(relayed), /^(\dX+\n){20}/);
+      assert.equal(bodyOf(relayed), bodyOf(messages[0]!));
+    }
+    assert.equal(queueIds.size, 50);
   });
 });

@@ -15,14 +15,24 @@ export function missingPostfix(): string | false {
   );
 }
 
+/** What takes messages out of the queue, towards a relay. */
+const LEAVING = [
+  'qmgr unix n - n 300 1 qmgr',
+  'smtp unix - - n - - smtp',
+  'bounce unix - - n - 0 bounce',
+  'defer unix - - n - 0 bounce',
+  'trace unix - - n - 0 bounce',
+];
+
 /**
- * Starts Postfix below the folder, which its own user must be able to search: QMQP or SMTP in on 127.0.0.1, and nothing that
- * takes messages out of the queue.
+ * Starts Postfix below the folder, which its own user must be able to search: QMQP or SMTP in on 127.0.0.1. With the port of a
+ * relay on 127.0.0.1 its client sends everything there; without it nothing takes messages out of the queue.
  */
 export async function startPostfix(
   folder: string,
   port: number,
   service: 'qmqpd' | 'smtpd' = 'qmqpd',
+  relayPort?: number,
 ): Promise<{ conf: string; stop: () => Promise<void> }> {
   const conf = join(folder, 'conf');
   cpSync('/etc/postfix', conf, { recursive: true });
@@ -47,6 +57,7 @@ export async function startPostfix(
     smtpd_client_connection_count_limit: '0',
     // Without a queue manager nobody hands out the tokens that this delay waits for.
     in_flow_delay: '0s',
+    ...(relayPort === undefined ? {} : { relayhost: `[127.0.0.1]:${relayPort}` }),
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`);
   writeFileSync(join(conf, 'main.cf'), lines.join(''));
@@ -57,6 +68,7 @@ export async function startPostfix(
       'cleanup unix n - n - 0 cleanup',
       'rewrite unix - - n - - trivial-rewrite',
       'postlog unix-dgram n - n - 1 postlogd',
+      ...(relayPort === undefined ? [] : LEAVING),
       '',
     ].join('\n'),
   );
