@@ -92,6 +92,8 @@ export class Agenda {
   nextDueMs(): number | undefined {
     const waiting = this.#line.first();
     const first = waiting && this.#dueMs(waiting);
+    // An alarm that does not hold any more is early at worst.
+    if (first !== undefined && first <= (this.#asleep.first()?.dueMs ?? first)) return first;
     const alarm = this.#firstAlarm()?.dueMs;
     if (waiting !== undefined && first === undefined) {
       this.#line.delete(waiting);

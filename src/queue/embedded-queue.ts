@@ -433,9 +433,10 @@ export class EmbeddedQueue implements Queue {
     });
     for (const entry of entries) entry.moving = moving;
     try {
-      // Verdicts that are being written belong to the old home; the rows must have them.
-      while (entries.some((entry) => entry.writesUnderWay > 0))
-        await new Promise<void>((resolve) => setImmediate(resolve));
+      // Verdicts that are being written belong to the old home; the rows must have them. Whoever found an entry at rest just
+      // now, or just wrote about it, has the rest of this turn.
+      do await new Promise<void>((resolve) => setImmediate(resolve));
+      while (entries.some((entry) => entry.writesUnderWay > 0));
       const survivors = entries.filter((entry) => this.#entries.get(entry.origin.id) === entry);
       const rows = [];
       for (const entry of survivors) {
