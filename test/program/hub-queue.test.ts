@@ -10,6 +10,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -17,6 +18,7 @@ import {
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { askForQueue } from '../../src/hub/admin-socket.ts';
 import { ROOT } from '../support/client-vectors.ts';
 import { HubProcess, makeHome, readMailbox, removeHome } from '../support/hub-process.ts';
 
@@ -39,7 +41,10 @@ function start({ home, message = MESSAGE, envelope = ENVELOPE, user }: Run): Chi
   const files = [message, envelope].map((content, i) => {
     const path = join(home, `input-${i}`);
     writeFileSync(path, content, 'latin1');
-    return openSync(path, 'r');
+    const file = openSync(path, 'r');
+    // The next run makes another file of that name.
+    rmSync(path);
+    return file;
   });
   const child = spawn(PROGRAM, [], {
     env: { QMAILHOME: home },
@@ -153,7 +158,12 @@ describe('hub-queue without a hub', () => {
       senders.map((sender) => run({ home, envelope: `F${sender}\0Tr@remote.example\0\0` })),
     );
     assert.deepEqual(exits, [0, 0, 0, 0, 0]);
-    assert.equal(queued(home).length, 5);
+    assert.deepEqual(
+      queued(home)
+        .map(({ sender }) => sender)
+        .sort(),
+      senders,
+    );
   });
 
   it('ends with the codes of qmail-queue, and queues nothing, when there is something wrong', async () => {
@@ -272,6 +282,45 @@ describe('hub-queue with a hub that goes away', () => {
     close();
     assert.deepEqual(queued(home), []);
   });
+
+  it('by kill -9 and comes back, in the middle of many: what was said to be queued arrives, once', async () => {
+    writeFileSync(join(home, 'control/concurrencylocal'), '10\n');
+    const hub = await HubProcess.start(home);
+    const names = Array.from({ length: 8 }, (_, i) => `r${i}`);
+    const exits = names.map((name) => run({ home, envelope: `Fa@b\0T${name}@hub.example\0\0` }));
+    await hub.untilLogged(/^accepted /m);
+    await hub.end('SIGKILL');
+    const again = await HubProcess.start(home);
+    try {
+      for (const [i, exit] of (await Promise.all(exits)).entries()) {
+        // 74: the hub was killed before it could answer; then nobody knows.
+        assert.ok(exit === 0 || exit === 74, `${exit}`);
+        if (exit === 0) await untilInMailbox(names[i]!);
+      }
+      await untilEmpty();
+      for (const name of names) assert.ok(readMailbox(home, 'hub.example', name).length <= 1, name);
+    } finally {
+      await again.end('SIGKILL');
+    }
+  });
+
+  /** Resolves when the hub has delivered to that mailbox. */
+  async function untilInMailbox(name: string): Promise<void> {
+    while (readMailbox(home, 'hub.example', name).length === 0) assert.ok(await ask(), 'a hub runs');
+  }
+
+  async function untilEmpty(): Promise<void> {
+    while ((await ask()) !== '\n');
+  }
+
+  /** What is queued, and a line end if a hub says so. */
+  async function ask(): Promise<string> {
+    let text = '';
+    const isThere = await askForQueue(home, (piece) => {
+      text += piece;
+    });
+    return isThere ? `${text}\n` : '';
+  }
 
   it('and left its socket behind: queues it itself', async () => {
     symlinkSync('nothing', join(home, 'run/queue.sock'));
