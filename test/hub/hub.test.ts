@@ -177,7 +177,7 @@ describe('mini-qmail hub, start and stop', () => {
       const hub = await HubProcess.start(home);
       await submit(hub.port, MESSAGE, 'a@b', 'r@remote.example');
       assert.equal(await hub.end('SIGTERM'), 0);
-      assert.match(hub.log.text, /hub\.stopped messages=1 accepted=1 finished=0\n$/);
+      assert.match(hub.log.text, /hub\.stopped messages=1 accepted=1 resubmissions=0 finished=0\n$/);
       const stopped = miniQmail('queue', 'ls', '--home', home, '--json');
       assert.equal(JSON.parse(stopped.stdout).recipients[0].address, 'r@remote.example');
       const again = await HubProcess.start(home);

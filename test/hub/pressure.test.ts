@@ -70,7 +70,7 @@ test('a client is served while 200 others stay at half a request, and nothing of
     for (const socket of sockets) socket.end();
     await hub.untilLogged(lost);
     assert.equal(await hub.end(), 0);
-    assert.match(hub.log.text, /^hub\.stopped messages=0 accepted=1 finished=1$/m);
+    assert.match(hub.log.text, /^hub\.stopped messages=0 accepted=1 resubmissions=0 finished=1$/m);
     assert.deepEqual(readMailbox(home, 'hub.example', 'half'), []);
   });
 });
