@@ -28,6 +28,8 @@ export interface Unit {
 export interface Judged {
   readonly kind: 'success' | 'deferral' | 'failure';
   readonly text: string;
+  /** When it is tried again; for a deferral. */
+  readonly nextMs?: number;
 }
 
 /** How long, and when, a message is tried. */
@@ -128,7 +130,8 @@ export class Attempt {
       return { kind: 'success', text: outcome.text };
     }
     const isFinal = isDying(this.job.birthMs, this.#startMs, this.#policy.lifetimeSeconds);
-    if (outcome.letter === 'Z' && !isFinal) return { kind: 'deferral', text: outcome.text };
+    if (outcome.letter === 'Z' && !isFinal)
+      return { kind: 'deferral', text: outcome.text, nextMs: this.#nextMs() };
     const report = outcome.letter === 'Z' ? outcome.text + EXPIRED : outcome.text;
     this.#verdicts.push({ index, state: 'failed', report });
     return { kind: 'failure', text: report };

@@ -8,8 +8,9 @@ import { NO_CONNECTION, NO_DOMAIN } from '../core/policy/smtp-report.ts';
 import type { Log } from '../host/log.ts';
 import { reasonOf } from '../host/system-error.ts';
 import type { Channel, Job, Queue, Settled } from '../queue/queue.ts';
-import { Attempt, type Judged, type RetryPolicy, type Unit } from './attempt.ts';
+import { Attempt, type JobRecipient, type RetryPolicy, type Unit } from './attempt.ts';
 import { type Contact, Scheduler, type SchedulerSettings, type Taken, type Ticket } from './scheduler.ts';
+import type { Via } from './transport.ts';
 
 /** How long to wait after the queue itself failed, ms. */
 export const TROUBLE_RETRY_MS = 123_000;
@@ -18,6 +19,7 @@ export const TROUBLE_RETRY_MS = 123_000;
 export interface UnitResult {
   readonly outcomes: readonly Outcome[];
   readonly contact: Contact;
+  readonly via?: Via;
 }
 
 /** Delivers a unit's message. `onAnswer` is to be called when the partner answers. */
@@ -162,7 +164,7 @@ export class ChannelDriver {
     } else {
       const ms = clock.nowMs() - startMs;
       for (const [i, recipient] of unit.recipients.entries())
-        this.#logDelivery(unit, recipient.address, unit.attempt.judge(recipient, result.outcomes[i]!), ms);
+        this.#logDelivery(unit, recipient, { ...result, outcome: result.outcomes[i]!, ms });
       unit.attempt.unitsLeft--;
       void this.#settle(unit.attempt);
     }
@@ -250,9 +252,19 @@ export class ChannelDriver {
       this.#settings.log.write('delivery.start', { id, channel, recipient: address });
   }
 
-  #logDelivery({ attempt }: Unit, recipient: Uint8Array, { kind, text }: Judged, ms: number): void {
+  #logDelivery(
+    { attempt }: Unit,
+    recipient: JobRecipient,
+    { outcome, via, ms }: { outcome: Outcome; via?: Via; ms: number },
+  ): void {
+    const { kind, text, nextMs } = attempt.judge(recipient, outcome);
     const { id, channel } = attempt.job;
-    this.#settings.log.write(`delivery.${kind}`, { id, channel, recipient, text: oneLine(text), ms });
+    this.#settings.log.write(`delivery.${kind}`, {
+      ...{ id, channel, recipient: recipient.address, text: oneLine(text), ms },
+      ...{ host: via?.host, tls: via?.tls },
+      unknown: outcome.isUnknown && 'may arrive twice',
+      next: nextMs === undefined ? undefined : new Date(nextMs).toISOString(),
+    });
   }
 
   #logTrouble(what: string, id: number | undefined, error: unknown): void {

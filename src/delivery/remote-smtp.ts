@@ -115,6 +115,7 @@ export class SmtpTransport implements RemoteTransport {
     return {
       outcomes: to.map((address) => (address === undefined ? UNSENDABLE_ADDRESS : outcomes.next().value!)),
       contact: sent.contact,
+      ...(sent.via && { via: sent.via }),
     };
   }
 
@@ -133,10 +134,11 @@ export class SmtpTransport implements RemoteTransport {
     const kept = this.#takeIdle(key);
     if (kept !== undefined) {
       onAnswer?.(kept.exchanger);
+      const { via } = kept.session;
       const { outcomes, unsent, resetNeeded } = await kept.session.send(message);
       if (!unsent) {
         void this.#restore(key, kept, resetNeeded);
-        return { outcomes, contact: 'answered' };
+        return { outcomes, contact: 'answered', via };
       }
       // The partner had left meanwhile; that says nothing about the message.
     }
@@ -145,9 +147,10 @@ export class SmtpTransport implements RemoteTransport {
       return { outcomes: message.recipients.map(() => opened.outcome), contact: opened.contact };
     }
     onAnswer?.(opened.exchanger);
+    const { via } = opened.session;
     const { outcomes, resetNeeded } = await opened.session.send(message);
     void this.#restore(key, opened, resetNeeded);
-    return { outcomes, contact: 'answered' };
+    return { outcomes, contact: 'answered', via };
   }
 
   /** A session, or why there is none; does not wait longer than the signal allows. */

@@ -9,6 +9,7 @@
 
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import SMTPConnection, { type SMTPConnectionEnvelope } from 'nodemailer/lib/smtp-connection';
 import type { Outcome } from '../core/policy/outcome.ts';
 import {
@@ -18,6 +19,7 @@ import {
   refusalReport,
   tooLargeReport,
 } from '../core/policy/smtp-report.ts';
+import type { Via } from './transport.ts';
 
 const REPLY_BYTES_MAX = 65_536;
 
@@ -116,6 +118,13 @@ export class SmtpSession {
   constructor(connection: SMTPConnection, partner: string) {
     this.#connection = connection;
     this.#partner = partner;
+  }
+
+  /** The partner, and how it is spoken to. */
+  get via(): Via {
+    const { _socket: socket } = this.#connection as unknown as { _socket?: unknown };
+    const tls = socket instanceof TLSSocket ? (socket.getProtocol() ?? undefined) : undefined;
+    return { host: this.#partner, tls };
   }
 
   /** Whether another message can be sent. */

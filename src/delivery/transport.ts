@@ -34,12 +34,22 @@ export interface RemoteDelivery {
   readonly onAnswer?: (exchanger?: string) => void;
 }
 
+/** The connection that a message went over. */
+export interface Via {
+  /** Address of the partner. */
+  readonly host: string;
+  /** The protocol, `TLSv1.3`; undefined in clear. */
+  readonly tls: string | undefined;
+}
+
 /** What became of a delivery. */
 export interface RemoteResult {
   /** In the order of the recipients; without meaning if it was cut short. */
   readonly outcomes: readonly Outcome[];
   /** Whether the destination answered, be it to refuse; it is cut short only when asked to. */
   readonly contact: Contact;
+  /** Undefined if no host took the connection. */
+  readonly via?: Via;
 }
 
 /** Hands messages to other hosts. */

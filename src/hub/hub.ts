@@ -17,6 +17,7 @@ import type { Log } from '../host/log.ts';
 import type { EmbeddedQueue } from '../queue/embedded-queue.ts';
 import type { FinishedMessage, QueueStats, Recipient } from '../queue/queue.ts';
 import { type AdminParts, openAdminSocket } from './admin-socket.ts';
+import { type HubEvents, openHubEvents } from './event-files.ts';
 import type { HostPort } from './host-port.ts';
 import { guardMailboxes, KnownRecipients } from './known-recipients.ts';
 import { LiveControls } from './live-controls.ts';
@@ -70,6 +71,7 @@ export class Hub {
   readonly #local: QmqpListener;
   readonly #checkListener: RecipientListener | undefined;
   readonly #operator: Operator;
+  readonly #hubEvents: HubEvents;
   readonly #admin: Server | undefined;
 
   private constructor(parts: {
@@ -83,6 +85,7 @@ export class Hub {
     local: QmqpListener;
     checkListener: RecipientListener | undefined;
     operator: Operator;
+    hubEvents: HubEvents;
     admin: Server | undefined;
   }) {
     this.qmqp = parts.qmqp;
@@ -95,6 +98,7 @@ export class Hub {
     this.#local = parts.local;
     this.#checkListener = parts.checkListener;
     this.#operator = parts.operator;
+    this.#hubEvents = parts.hubEvents;
     this.#admin = parts.admin;
   }
 
@@ -103,11 +107,13 @@ export class Hub {
    * @throws Error or SystemError that names what is in the way; nothing stays behind then
    */
   static async start(options: HubOptions): Promise<Hub> {
-    const { home, qmqp, clock, log, onRequest } = options;
+    const { home, qmqp, clock, onRequest } = options;
     const me = readControlLine(home, 'me');
     if (me === undefined) throw new Error(`Cannot run a hub in ${home}: control/me is missing`);
     const messageSizeMax = readMessageSizeMax(home);
     const live = new LiveControls(home, options.rules);
+    const hubEvents = openHubEvents(home, clock, options.log);
+    const { log, events } = hubEvents;
     const { judge, delivery: controls } = live;
     log.write('delivery.limits', { local: controls.concurrencylocal, remote: controls.concurrencyremote });
     const destinationOf = createDestinationOf(controls.smtproutes);
@@ -138,7 +144,7 @@ export class Hub {
       await delivery.start();
       await listenLocally(home, local, log);
       const finish = (message: FinishedMessage) => delivery.finish(message);
-      const operator = new Operator({ queue, clock, log, events: { write: () => undefined }, finish });
+      const operator = new Operator({ queue, clock, log, events, finish });
       const admin = await openAdmin(home, { queue, operator }, log);
       return new Hub({
         live,
@@ -151,6 +157,7 @@ export class Hub {
         local,
         checkListener,
         operator,
+        hubEvents,
         admin,
       });
     } catch (error) {
@@ -186,10 +193,13 @@ export class Hub {
     const listeners = [this.#listener, this.#local].map((one) => one.close(STOP_GRACE_MS));
     const ended = Promise.all([...listeners, this.#checkListener?.close(), this.#delivery.stop()]);
     return new Promise((resolve, reject) => {
-      const callOff = this.#clock.after(STOP_MAX_MS, () => resolve(false));
+      const callOff = this.#clock.after(STOP_MAX_MS, () =>
+        resolve(this.#hubEvents.close().then(() => false)),
+      );
       ended
         .then(() => this.#operator.stop())
         .then(() => this.#queue.close())
+        .then(() => this.#hubEvents.close())
         .then(() => resolve(true), reject)
         .finally(callOff);
     });

@@ -193,7 +193,10 @@ test('a message with Message-ID has a fingerprint, however it comes; a resubmiss
   assert.equal(await client.exchange(`${text.slice(30)}, and more`), netstring('Kok 1000000005 qp 7'));
   const [first, ...others] = queue.fingerprints;
   assert.deepEqual(others, [first]);
-  assert.match(logText, /^qmqp\.resubmission id=7 ip=127\.0\.0\.1 sender=a@b recipients=1 bytes=\d+\n$/);
+  assert.match(
+    logText,
+    /^qmqp\.resubmission id=7 ip=127\.0\.0\.1 sender=a@b recipients=1 bytes=\d+ messageId=<1@a>\n$/,
+  );
 });
 
 test("equal messages without Message-ID are the queue's to take, each", async () => {

@@ -280,6 +280,7 @@ class QmqpConnection {
       sender: this.#sender,
       recipients: this.#recipients.length,
       bytes: this.#size,
+      messageId: this.#fingerprint?.messageId,
     };
     if (isResubmission) log.write('qmqp.resubmission', facts);
     else log.write('accepted', facts);

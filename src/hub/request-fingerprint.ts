@@ -26,6 +26,12 @@ export class RequestFingerprint {
     this.#take(Buffer.from(netstringHead(size), 'latin1'));
   }
 
+  /** The Message-ID, cut off if it is very long; undefined without one. */
+  get messageId(): Uint8Array | undefined {
+    const { value } = this.#probe;
+    return value.length > 0 ? value : undefined;
+  }
+
   /** Takes the next bytes of the message, which must not change any more. */
   message(bytes: Uint8Array): void {
     this.#probe.receive(bytes);

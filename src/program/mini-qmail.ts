@@ -167,6 +167,22 @@ const queue = defineCommand({
   },
 });
 
+const whyArgs = {
+  home: homeArg,
+  json: { type: 'boolean', description: 'one JSON object per line and message' },
+  what: { description: 'number of a message, address or Message-ID', type: 'positional' },
+} as const;
+
+const why = defineCommand({
+  meta: { name: 'why', description: 'say what happened to a message' },
+  args: whyArgs,
+  async run({ args }) {
+    checkWords({ ...args, _: args._.slice(1) }, Object.keys(whyArgs));
+    const { runWhy } = await import('../hub/why-command.ts');
+    process.exitCode = await runWhy(homeOf(args.home), args.what ?? '', args.json === true);
+  },
+});
+
 const setupArgs = {
   prefix: {
     type: 'string',
@@ -306,7 +322,7 @@ const main = defineCommand({
     version: VERSION,
     description: 'mail for machines that should not run a mail server',
   },
-  subCommands: { hub, queue, start, demo, install, uninstall, explain, import: imports },
+  subCommands: { hub, queue, why, start, demo, install, uninstall, explain, import: imports },
 });
 
 /** The caller's mistake in the command line. */

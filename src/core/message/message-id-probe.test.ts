@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { bytesOf } from '../bytes/bytes.ts';
+import { bytesOf, textOf } from '../bytes/bytes.ts';
 import { type MessageIdAnswer, MessageIdProbe } from './message-id-probe.ts';
 
 const CASES: readonly (readonly [MessageIdAnswer, string, string])[] = [
@@ -43,6 +43,25 @@ describe('MessageIdProbe', () => {
         assert.equal(ask(message.slice(0, at), message.slice(at)), answer, `cut at ${at}`);
     });
   }
+
+  it('keeps the first word of the field, however the message is cut', () => {
+    const rows: [string, string][] = [
+      ['A: b\nMessage-ID: <1@a>\r\nC: d\n\n', '<1@a>'],
+      ['message-id:\n  <2@a> (what) <3@a>\nMessage-ID: <4@a>\n\n', '<2@a>'],
+      [`Message-ID: ${'x'.repeat(300)}\n\n`, 'x'.repeat(250)],
+      ['Message-ID: <5@a', '<5@a'],
+      ['Message-ID: \x1b<6@a>\n\n', ''],
+      ['A: b\n\nMessage-ID: <7@a>\n', ''],
+    ];
+    for (const [message, value] of rows) {
+      for (let at = 0; at < message.length; at++) {
+        const probe = new MessageIdProbe();
+        for (const part of [message.slice(0, at), message.slice(at)]) probe.receive(bytesOf(part));
+        probe.receiveEnd();
+        assert.equal(textOf(probe.value), value, `cut at ${at}`);
+      }
+    }
+  });
 
   it('knows as early as possible', () => {
     const probe = new MessageIdProbe();

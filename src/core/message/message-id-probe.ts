@@ -1,8 +1,8 @@
-// Tells whether the header of a message that comes in piece by piece has a Message-ID. Keeps nothing of the message, and
-// looks at no byte behind the answer. A line ends at LF, with or without CR; the header ends at the first empty line.
+// Tells whether the header of a message that comes in piece by piece has a Message-ID, and which. Keeps nothing else of the
+// message, and looks at no byte behind it. A line ends at LF, with or without CR; the header ends at the first empty line.
 // Source: RFC 5322 section 3.6.4 and, for space before the colon, section 4.5.
 
-import { lowerByte } from '../bytes/bytes.ts';
+import { findByte, lowerByte } from '../bytes/bytes.ts';
 
 /** `unknown` until the field is complete enough, or the header has ended. */
 export type MessageIdAnswer = 'unknown' | 'present' | 'absent';
@@ -10,6 +10,8 @@ export type MessageIdAnswer = 'unknown' | 'present' | 'absent';
 type State = 'line-start' | 'cr' | 'name' | 'before-colon' | 'value' | 'rest';
 
 const NAME = 'message-id';
+/** Longer ones are cut off. */
+const VALUE_LENGTH_MAX = 250;
 const TAB = 9;
 const LF = 10;
 const CR = 13;
@@ -24,6 +26,13 @@ export class MessageIdProbe {
   #matched = 0;
   /** The last line was a Message-ID field, empty so far: this one may continue it. */
   #mayContinue = false;
+  readonly #value: number[] = [];
+  #isValueOpen = true;
+
+  /** The first word of the field, at most 250 bytes of it; empty if there is none. */
+  get value(): Uint8Array {
+    return new Uint8Array(this.#value);
+  }
 
   get answer(): MessageIdAnswer {
     return this.#answer;
@@ -31,7 +40,16 @@ export class MessageIdProbe {
 
   /** Takes the next bytes of the message. */
   receive(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length && this.#answer === 'unknown'; at++) this.#take(bytes[at]!);
+    let at = 0;
+    for (; at < bytes.length && this.#answer === 'unknown'; at++) {
+      if (this.#state === 'rest') at = findByte(bytes, LF, at);
+      if (at < 0) return;
+      this.#take(bytes[at]!);
+    }
+    if (this.#answer !== 'present' || !this.#isValueOpen) return;
+    // The byte that gave the answer is the first of the value.
+    if (this.#value.length === 0) at--;
+    for (; at < bytes.length && this.#isValueOpen; at++) this.#keep(bytes[at]!);
   }
 
   /** Takes the end of the message. */
@@ -65,6 +83,11 @@ export class MessageIdProbe {
       case 'rest':
         break;
     }
+  }
+
+  #keep(byte: number): void {
+    if (byte <= SPACE || this.#value.length === VALUE_LENGTH_MAX) this.#isValueOpen = false;
+    else this.#value.push(byte);
   }
 
   #begin(byte: number): State {

@@ -10,6 +10,8 @@ export type OutcomeLetter = 'K' | 'Z' | 'D';
 export interface Outcome {
   readonly letter: OutcomeLetter;
   readonly text: string;
+  /** Whether the partner may have accepted all the same: the message may arrive twice. */
+  readonly isUnknown?: true;
 }
 
 /** How a queue program ended, as the program that started it saw it. */

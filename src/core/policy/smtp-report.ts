@@ -45,7 +45,8 @@ export function refusalReport(partner: string, step: RefusedStep, code: number, 
 /** The connection was lost or timed out; if the end of the message was on its way the partner may have accepted it. */
 export function diedReport(partner: string, endSent: boolean): Outcome {
   const duplicate = endSent ? ' Possible duplicate!' : '';
-  return { letter: 'Z', text: `Connected to ${partner} but connection died.${duplicate} (#4.4.2)\n` };
+  const text = `Connected to ${partner} but connection died.${duplicate} (#4.4.2)\n`;
+  return endSent ? { letter: 'Z', text, isUnknown: true } : { letter: 'Z', text };
 }
 
 /** The message is larger than the partner announced to accept. */

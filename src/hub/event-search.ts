@@ -1,0 +1,82 @@
+// Finds events in the files of event-files.ts. Files are searched as bytes; only lines that have what is looked for are read
+// as JSON, so a gigabyte takes a few seconds.
+
+import { createReadStream } from 'node:fs';
+import { listEventFiles } from './event-files.ts';
+
+/** An event as it is kept: `time`, `event`, and its facts. */
+export interface KeptEvent {
+  readonly time: string;
+  readonly event: string;
+  readonly id: number;
+  readonly [fact: string]: string | number;
+}
+
+const CHUNK_BYTES = 1 << 20;
+const LINE_BYTES_MAX = 1 << 20;
+const LF = 10;
+
+/** Messages of that sender, recipient or Message-ID (with or without brackets), by number, oldest first. */
+export async function findMessagesOf(folder: string, word: string): Promise<number[]> {
+  const words = [word, word.startsWith('<') && word.endsWith('>') ? word.slice(1, -1) : `<${word}>`];
+  const ids = new Set<number>();
+  const needles = words.map((one) => JSON.stringify(one));
+  for await (const { id, sender, recipient, messageId } of findEvents(folder, needles)) {
+    if ([sender, recipient, messageId].some((one) => words.includes(String(one ?? '\n')))) ids.add(id);
+  }
+  return [...ids].sort((a, b) => a - b);
+}
+
+/** What happened to messages, in order; their bounces' own numbers lead to them as well. */
+export async function findEventsOf(folder: string, ids: readonly number[]): Promise<KeptEvent[]> {
+  const events: KeptEvent[] = [];
+  const wanted = new Set(ids);
+  const needles = ids.flatMap((id) =>
+    ['id', 'bounceId'].flatMap((fact) => [`"${fact}":${id},`, `"${fact}":${id}}`]),
+  );
+  for await (const event of findEvents(folder, needles))
+    if (wanted.has(event.id) || wanted.has(Number(event['bounceId']))) events.push(event);
+  return events;
+}
+
+/** Events whose line has one of the texts. */
+async function* findEvents(folder: string, texts: readonly string[]): AsyncIterable<KeptEvent> {
+  const needles = texts.map((text) => Buffer.from(text));
+  for (const name of await listEventFiles(folder)) {
+    let rest = Buffer.alloc(0);
+    const path = `${folder}/${name}`;
+    for await (const piece of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
+      const bytes = Buffer.concat([rest, piece as Buffer]);
+      const end = bytes.lastIndexOf(LF) + 1;
+      yield* eventsIn(bytes.subarray(0, end), needles);
+      rest = bytes.subarray(end);
+      // Nothing of ours is that long.
+      if (rest.length > LINE_BYTES_MAX) rest = Buffer.alloc(0);
+    }
+  }
+}
+
+function* eventsIn(lines: Buffer, needles: readonly Buffer[]): Iterable<KeptEvent> {
+  const starts = new Set<number>();
+  for (const needle of needles) {
+    for (let at = lines.indexOf(needle); at >= 0; ) {
+      starts.add(lines.lastIndexOf(LF, at) + 1);
+      const end = lines.indexOf(LF, at);
+      at = lines.indexOf(needle, end);
+    }
+  }
+  for (const start of [...starts].sort((a, b) => a - b)) {
+    const event = parseEvent(lines.toString('utf8', start, lines.indexOf(LF, start)));
+    if (event !== undefined) yield event;
+  }
+}
+
+/** Undefined for what a crash has left of a line. */
+function parseEvent(line: string): KeptEvent | undefined {
+  try {
+    const event = JSON.parse(line);
+    return typeof event?.id === 'number' ? event : undefined;
+  } catch {
+    return undefined;
+  }
+}
