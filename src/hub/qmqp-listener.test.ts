@@ -181,7 +181,7 @@ test('a program of this host puts the Received field on top itself, and is belie
 
 test('a message with Message-ID has a fingerprint, however it comes; a resubmission is acknowledged and logged', async () => {
   await listen();
-  const text = request('Message-ID: <1@a>\n\nb\n', 'a@b', 'c@d');
+  const text = request('Message-ID: <o@a>\n\nb\n', 'a@b', 'c@d');
   await new Client().exchange(text);
   queue.isResubmission = true;
   clock.advance(5000);
@@ -195,7 +195,7 @@ test('a message with Message-ID has a fingerprint, however it comes; a resubmiss
   assert.deepEqual(others, [first]);
   assert.match(
     logText,
-    /^qmqp\.resubmission id=7 ip=127\.0\.0\.1 sender=a@b recipients=1 bytes=\d+ messageId=<1@a>\n$/,
+    /^qmqp\.resubmission id=7 ip=127\.0\.0\.1 sender=a@b recipients=1 bytes=\d+ messageId=<o@a>\n$/,
   );
 });
 

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { bytesOf } from '../core/bytes/bytes.ts';
 import { RequestFingerprint } from './request-fingerprint.ts';
 
-const HEADER = 'Message-ID: <1@a>\n\n';
+const HEADER = 'Message-ID: <o@a>\n\n';
 
 function take(pieces: readonly string[], addresses: readonly string[]): string | undefined {
   const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
@@ -51,6 +51,13 @@ describe('RequestFingerprint', () => {
     ];
     const all = requests.map(([body, addresses]) => take([HEADER + body], addresses));
     assert.equal(new Set(all).size, requests.length);
+  });
+
+  it('is none with a Message-ID that is a process number, of which each message of the process may have the same', () => {
+    const none = (id: string) => take([`Message-ID: ${id}\n\n`], ['a', 'b']) === undefined;
+    for (const id of ['<1@vm>', '<4194304@vm>', '16699@vm']) assert.ok(none(id), id);
+    for (const id of ['<20260101@vm>', '<1.2@vm>', '<1-2@vm>', '<a1@vm>', '<1>', '<@vm>', '<1', '1'])
+      assert.ok(!none(id), id);
   });
 
   it('is none without a Message-ID in the header', () => {

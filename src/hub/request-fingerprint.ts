@@ -1,6 +1,7 @@
 // The fingerprint of a QMQP request, taken while it comes in: of the message as the client sent it, before any Received
 // field, its sender and its recipients in their order. Invariant: requests that differ in any of these have different
-// fingerprints, however they are cut into pieces; one without Message-ID has none, since equal messages may be meant.
+// fingerprints, however they are cut into pieces; one without Message-ID has none, since equal messages may be meant. Nor has
+// one whose Message-ID is a process number and a host: that of the next process, or the next message of it, may be the same.
 
 import { createHash, type Hash, hash } from 'node:crypto';
 import { netstringHead } from '../core/bytes/netstring.ts';
@@ -11,6 +12,12 @@ import { FINGERPRINT_LENGTH, type Fingerprint } from '../queue/queue.ts';
 const GATHERED_BYTES_MAX = 1 << 16;
 const GATHERED_COUNT_MAX = 128;
 const ALGORITHM = 'sha256';
+/** Digits of the largest process number, 4194304. */
+const PROCESS_NUMBER_LENGTH = 7;
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
+const LESS_THAN = 60;
+const AT_SIGN = 64;
 /** No address has one: the request would have been refused. */
 const END_OF_ADDRESS = new Uint8Array(1);
 
@@ -45,9 +52,9 @@ export class RequestFingerprint {
     this.#take(END_OF_ADDRESS);
   }
 
-  /** The fingerprint of what was taken; undefined without Message-ID. */
+  /** The fingerprint of what was taken; undefined without a Message-ID that tells one message from all others. */
   end(): Fingerprint | undefined {
-    if (this.#probe.answer !== 'present') return undefined;
+    if (this.#probe.answer !== 'present' || isProcessNumber(this.#probe.value)) return undefined;
     const rest = Buffer.concat(this.#pieces);
     const digest = this.#hash ? this.#hash.update(rest).digest('latin1') : hash(ALGORITHM, rest, 'latin1');
     return digest.slice(0, FINGERPRINT_LENGTH);
@@ -69,4 +76,12 @@ export class RequestFingerprint {
     this.#pieces = [];
     this.#gathered = 0;
   }
+}
+
+/** Whether a Message-ID has nothing but a process number before its at sign, as those of Postfix's qmqp-source. */
+function isProcessNumber(id: Uint8Array): boolean {
+  const from = id[0] === LESS_THAN ? 1 : 0;
+  let end = from;
+  while (id[end]! >= DIGIT_0 && id[end]! <= DIGIT_9) end++;
+  return end > from && end - from <= PROCESS_NUMBER_LENGTH && id[end] === AT_SIGN;
 }
