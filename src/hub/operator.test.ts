@@ -91,8 +91,10 @@ test('bounce ends every recipient that is left, and has the bounce sent', async 
   assert.match(ended[0]!.failures[0]!.report, /given up.*#5\.4\.7\)\n$/);
   assert.deepEqual((await order('rm', { ids: [id] })).results, [], 'what has nothing left is past it');
   assert.deepEqual(
-    told.map(([event, facts]) => [event, facts['action'], facts['done']]),
+    told.map(([event, facts]) => [event, facts['action'] ?? facts['channel'], facts['done']]),
     [
+      ['delivery.failure', 'remote', undefined],
+      ['delivery.failure', 'remote', undefined],
       ['operator', 'bounce', 1],
       ['operator', 'rm', 0],
     ],

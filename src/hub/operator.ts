@@ -39,7 +39,7 @@ export type OnOrderResult = (message: QueuedMessage, result: OrderResult, reason
 export interface OperatorSettings {
   readonly queue: Queue;
   readonly clock: Clock;
-  /** Is told of each order. */
+  /** Is told of each order, and of each recipient that fails by one; what it is told is an event as well. */
   readonly log: Log;
   /** Is told of each message. */
   readonly events: Log;
@@ -157,7 +157,7 @@ export class Operator {
       );
       const { finished, failures } = await this.#settings.queue.settle(job, verdicts, undefined);
       for (const { address: recipient } of job.recipients)
-        this.#settings.events.write('delivery.failure', { id, channel, recipient, text: GIVEN_UP.trim() });
+        this.#settings.log.write('delivery.failure', { id, channel, recipient, text: GIVEN_UP.trim() });
       if (finished) this.#settings.finish({ id, sender, birthMs, failures });
     }
   }

@@ -6,6 +6,7 @@ import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { reasonOf } from '../host/system-error.ts';
 import type { Queue, Tally } from '../queue/queue.ts';
 import { callHub } from './admin-socket.ts';
+import { openHubEvents } from './event-files.ts';
 import { openStore } from './open-store.ts';
 import { Operator, type Order } from './operator.ts';
 import {
@@ -42,18 +43,24 @@ export function runOrder({ home, json }: CommandPlace, order: Order): Promise<nu
     const decoder = new TextDecoder();
     const onBytes = (bytes: Uint8Array) => takeLine(decoder.decode(bytes, { stream: true }));
     const status = await callHub(home, { path: '/orders', body: JSON.stringify(order), onBytes });
-    if (status === undefined) await withStore(home, (queue) => carryOutHere(queue, order, takeLine));
+    if (status === undefined)
+      await withStore(home, (queue) => carryOutHere({ home, queue }, order, takeLine));
     else if (status !== 200)
       throw new Error(`Cannot give the order: the hub of ${home} does not understand it`);
     return troubles === 0 ? 0 : EXIT_TEMPORARY;
   });
 }
 
-async function carryOutHere(queue: Queue, order: Order, take: (line: string) => void): Promise<void> {
-  const ways = { queue, clock: SYSTEM_CLOCK, log: SILENT, events: SILENT };
+async function carryOutHere(
+  { home, queue }: { home: string; queue: Queue },
+  order: Order,
+  take: (line: string) => void,
+): Promise<void> {
+  const { log, events, close } = openHubEvents(home, SYSTEM_CLOCK, SILENT);
   // What has ended is found by the hub when it starts.
-  const operator = new Operator({ ...ways, finish: () => undefined });
+  const operator = new Operator({ queue, clock: SYSTEM_CLOCK, log, events, finish: () => undefined });
   const summary = await operator.carryOut(order, (...result) => take(formatOrderResult(...result)));
+  await close();
   take(formatOrderSummary(summary));
 }
 

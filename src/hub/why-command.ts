@@ -24,10 +24,11 @@ export async function runWhy(home: string, word: string, json: boolean): Promise
     const all = isNumber ? [Number(word)] : await findMessages(home, word);
     const ids = all.slice(-MESSAGES_MAX);
     const events = await findEventsOf(eventFolder(home), ids);
+    const states = await readQueueStates(home, ids);
     let found = 0;
     for (const id of ids) {
       const own = events.filter((event) => event.id === id || event['bounceId'] === id);
-      const state = await readQueueState(home, id);
+      const state = states.get(id);
       if (own.length === 0 && typeof state !== 'object') continue;
       found++;
       process.stdout.write(json ? toJson(id, own, state) : tell(id, own, state));
@@ -55,21 +56,34 @@ async function findMessages(home: string, word: string): Promise<number[]> {
   return [...ids].sort((a, b) => a - b);
 }
 
-async function readQueueState(home: string, id: number): Promise<QueueState> {
-  let text = '';
-  const onBytes = (bytes: Uint8Array) => {
-    text += Buffer.from(bytes).toString();
-  };
-  const status = await callHub(home, { path: `/queue/${id}`, onBytes });
-  if (status !== undefined) return status === 200 ? JSON.parse(text) : 'gone';
+/** Asks the hub, or looks itself when none runs. */
+async function readQueueStates(home: string, ids: readonly number[]): Promise<Map<number, QueueState>> {
+  const states = new Map<number, QueueState>();
+  for (const id of ids) {
+    let text = '';
+    const onBytes = (bytes: Uint8Array) => {
+      text += Buffer.from(bytes).toString('latin1');
+    };
+    const status = await callHub(home, { path: `/queue/${id}`, onBytes });
+    if (status === undefined) return readStore(home, ids);
+    states.set(id, status === 200 ? JSON.parse(Buffer.from(text, 'latin1').toString()) : 'gone');
+  }
+  return states;
+}
+
+async function readStore(home: string, ids: readonly number[]): Promise<Map<number, QueueState>> {
+  const states = new Map<number, QueueState>();
   try {
     const queue = await openStore(home, SYSTEM_CLOCK);
-    const message = await queue.find(id);
+    for (const id of ids) {
+      const message = await queue.find(id);
+      states.set(id, message === undefined ? 'gone' : JSON.parse(toJsonLine(message)));
+    }
     await queue.close();
-    return message === undefined ? 'gone' : JSON.parse(toJsonLine(message));
   } catch {
-    return undefined;
+    // What is known from the events is told all the same.
   }
+  return states;
 }
 
 function toJson(id: number, events: readonly KeptEvent[], state: QueueState): string {

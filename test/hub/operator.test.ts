@@ -146,6 +146,12 @@ describe('mini-qmail queue', () => {
     assert.ok((await queue('cat', id)).stdout.endsWith(MESSAGE));
     assert.match((await queue('bounce', id)).stdout, /1 returned to its sender\n$/);
     assert.match((await queue('stats')).stdout, /recipients unaccounted for: 0\n$/);
+    const told = (await miniQmail('why', '--home', home, id)).stdout;
+    assert.match(
+      told,
+      /operator: hold, done\n.*failed for good for <far@down\.example>.*\n.*operator: bounce, done\n/,
+    );
+    assert.match(told, /in the queue: its notice is on its way\n$/);
     hub = await HubProcess.start(home);
     await hub.untilLogged(/delivery\.success .*recipient=ok@hub\.example/);
     assert.equal(readMailbox(home, 'hub.example', 'ok').length, before + 1);
@@ -181,6 +187,8 @@ it('every recipient is accounted for, through kills in the middle of a mixed run
     const tally = await readTally(home);
     assert.equal(balance(tally), 0);
     assert.equal(tally.removed, stored);
+    assert.equal(readMailbox(home, 'hub.example', 'ok').length, stored);
+    assert.equal(readMailbox(home, 'hub.example', 'nobody').length, 0);
   } finally {
     await hub.end('SIGKILL');
     removeHome(home);
