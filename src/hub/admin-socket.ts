@@ -92,8 +92,19 @@ async function carryOut(
   const summary = await operator.carryOut(
     order,
     (...result) => void response.write(formatOrderResult(...result)),
+    () => untilTaken(response),
   );
   response.end(formatOrderSummary(summary));
+}
+
+/** Gives way to others, and waits for a slow reader. @throws when the reader is gone */
+async function untilTaken(response: ServerResponse): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (response.writableNeedDrain && !response.destroyed)
+      response.once('drain', resolve).once('close', resolve);
+    else setImmediate(resolve);
+  });
+  if (response.destroyed) throw new Error('Cannot go on with the order: the command was ended');
 }
 
 async function readText(incoming: IncomingMessage): Promise<string> {

@@ -152,6 +152,21 @@ test('trouble with one message does not keep an order from the others', async ()
   assert.ok(Array.isArray(await queue.handOut(ids[1]!)));
 });
 
+test('stop() ends an order between two steps, and nothing is done afterwards', async () => {
+  const { queue, operator } = createBench();
+  for (let i = 0; i < 1000; i++) await accept(queue, 'm', 's', 'remote:a@x.example');
+  let stopping: Promise<void> | undefined;
+  const order = operator.carryOut({ action: 'rm', selection: { all: true } }, () => {
+    stopping ??= operator.stop();
+  });
+  await assert.rejects(order, /the hub stops/);
+  await stopping;
+  const left = queue.stats().messages;
+  assert.ok(left > 0 && left < 1000, String(left));
+  await settle();
+  assert.equal(queue.stats().messages, left);
+});
+
 test('a purge of 20,000 messages lets intake go on, and takes exactly what was there', async () => {
   const { queue, order } = createBench();
   const take = async (sender: string) => {

@@ -59,15 +59,26 @@ export class Operator {
   readonly #waiting = new Map<MessageId, 'rm' | 'bounce'>();
   #callOff: (() => void) | undefined;
   #looking = Promise.resolve();
+  readonly #orders = new Set<Promise<unknown>>();
+  #stopped = false;
 
   constructor(settings: OperatorSettings) {
     this.#settings = settings;
   }
 
-  /** Carries out an order; a message that makes trouble does not keep it from the others. @throws SystemError when the queue cannot be read */
-  async carryOut(order: Order, onResult: OnOrderResult): Promise<OrderSummary> {
-    const { queue, clock, log } = this.#settings;
-    const { action } = order;
+  /**
+   * Carries out an order; a message that makes trouble does not keep it from the others.
+   * @param pause called after each few hundred messages; a rejection ends the order, and what was done stays so
+   * @throws SystemError when the queue cannot be read
+   */
+  carryOut(order: Order, onResult: OnOrderResult, pause = nextTurn): Promise<OrderSummary> {
+    const running = this.#carryOut(order, onResult, pause).finally(() => this.#orders.delete(running));
+    this.#orders.add(running);
+    return running;
+  }
+
+  async #carryOut(order: Order, onResult: OnOrderResult, pause: () => Promise<void>): Promise<OrderSummary> {
+    const { queue, clock } = this.#settings;
     const summary = { done: 0, waiting: 0, ended: 0, trouble: 0, selected: 0 };
     let batch: QueuedMessage[] = [];
     const runBatch = async () => {
@@ -78,20 +89,31 @@ export class Operator {
       });
       batch = [];
       await Promise.all(tasks);
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await pause();
+      if (this.#stopped) throw new Error('Cannot go on with the order: the hub stops');
     };
     for await (const message of selectMessages(queue, order.selection, clock.nowMs())) {
-      if (!isMeant(action, message)) continue;
+      if (!isMeant(order.action, message)) continue;
       batch.push(message);
       if (batch.length === AT_A_TIME) await runBatch();
     }
     await runBatch();
-    if (order.dryRun !== true) log.write('operator', { action, ...summary });
+    if (order.dryRun !== true) this.#logOrder(order, summary);
     return summary;
   }
 
-  /** Lets go; what waits for the end of an attempt stays held. */
+  #logOrder({ action, selection }: Order, summary: OrderSummary): void {
+    const { ids, sender, recipient, olderSeconds } = selection;
+    this.#settings.log.write('operator', {
+      ...{ action, ids: ids?.length, sender, recipient, older: olderSeconds },
+      ...summary,
+    });
+  }
+
+  /** Lets go: orders end where they are, and what waits for the end of an attempt stays held. */
   async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.allSettled(this.#orders);
     this.#callOff?.();
     this.#waiting.clear();
     await this.#looking;
@@ -183,6 +205,10 @@ export class Operator {
     }
     if (this.#waiting.size > 0) this.#lookLater();
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Whether an operator holds the message. */
