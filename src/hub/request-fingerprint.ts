@@ -11,6 +11,7 @@ import { FINGERPRINT_LENGTH, type Fingerprint } from '../queue/queue.ts';
 /** Pieces are gathered up to here, because calls of the hash cost more than bytes. */
 const GATHERED_BYTES_MAX = 1 << 16;
 const GATHERED_COUNT_MAX = 128;
+const SCRATCH = Buffer.allocUnsafeSlow(GATHERED_BYTES_MAX);
 const ALGORITHM = 'sha256';
 /** Digits of the largest process number, 4194304. */
 const PROCESS_NUMBER_LENGTH = 7;
@@ -55,7 +56,7 @@ export class RequestFingerprint {
   /** The fingerprint of what was taken; undefined without a Message-ID that tells one message from all others. */
   end(): Fingerprint | undefined {
     if (this.#probe.answer !== 'present' || isProcessNumber(this.#probe.value)) return undefined;
-    const rest = Buffer.concat(this.#pieces);
+    const rest = this.#join();
     const digest = this.#hash ? this.#hash.update(rest).digest('latin1') : hash(ALGORITHM, rest, 'latin1');
     return digest.slice(0, FINGERPRINT_LENGTH);
   }
@@ -65,16 +66,31 @@ export class RequestFingerprint {
       this.#pieces = [];
       return;
     }
+    const isFull = this.#pieces.length === GATHERED_COUNT_MAX;
+    if (isFull || this.#gathered + bytes.length > GATHERED_BYTES_MAX) this.#digest();
+    if (bytes.length > GATHERED_BYTES_MAX) {
+      this.#hash?.update(bytes);
+      return;
+    }
     this.#pieces.push(bytes);
     this.#gathered += bytes.length;
-    if (this.#gathered > GATHERED_BYTES_MAX || this.#pieces.length > GATHERED_COUNT_MAX) this.#digest();
   }
 
   #digest(): void {
     this.#hash ??= createHash(ALGORITHM);
-    this.#hash.update(Buffer.concat(this.#pieces));
+    this.#hash.update(this.#join());
     this.#pieces = [];
     this.#gathered = 0;
+  }
+
+  /** What was gathered, valid until the next call for any request. */
+  #join(): Uint8Array {
+    let at = 0;
+    for (const piece of this.#pieces) {
+      SCRATCH.set(piece, at);
+      at += piece.length;
+    }
+    return SCRATCH.subarray(0, at);
   }
 }
 

@@ -119,26 +119,23 @@ export class Resubmissions {
    * that; if that fails, tries this one.
    * @throws whatever `accept` throws, and Error for a fingerprint that is none
    */
-  async once(fingerprint: Fingerprint, accept: () => Promise<MessageId>): Promise<Accepted> {
+  once(fingerprint: Fingerprint, accept: () => Promise<MessageId>): Promise<Accepted> {
     if (fingerprint.length !== FINGERPRINT_LENGTH)
-      throw new Error(`Cannot use a fingerprint of ${fingerprint.length} characters`);
-    if (this.#countMax === 0) return { id: await accept(), isResubmission: false };
-    for (;;) {
-      const known = this.#find(fingerprint);
-      if (known !== undefined) return this.#recognise(known);
-      const earlier = this.#underWay.get(fingerprint);
-      if (earlier === undefined) break;
-      // Not looked up again: so few may be kept that it is forgotten by now.
-      const id = await earlier.catch(() => undefined);
-      if (id !== undefined) return this.#recognise(id);
-    }
+      return Promise.reject(new Error(`Cannot use a fingerprint of ${fingerprint.length} characters`));
+    if (this.#countMax === 0) return accept().then(asNew);
+    const known = this.#find(fingerprint);
+    if (known !== undefined) return Promise.resolve(this.#recognise(known));
+    const earlier = this.#underWay.get(fingerprint);
+    // Not looked up again if it succeeds: so few may be kept that it is forgotten by then.
+    if (earlier !== undefined)
+      return earlier.then(
+        (id) => this.#recognise(id),
+        () => this.once(fingerprint, accept),
+      );
     const accepting = accept();
     this.#underWay.set(fingerprint, accepting);
-    try {
-      return { id: await accepting, isResubmission: false };
-    } finally {
-      this.#underWay.delete(fingerprint);
-    }
+    // The first to hear of it: whoever waits finds it gone.
+    return accepting.finally(() => this.#underWay.delete(fingerprint)).then(asNew);
   }
 
   #find(fingerprint: Fingerprint): MessageId | undefined {
@@ -156,4 +153,8 @@ export class Resubmissions {
     this.#recognised++;
     return { id, isResubmission: true };
   }
+}
+
+function asNew(id: MessageId): Accepted {
+  return { id, isResubmission: false };
 }
