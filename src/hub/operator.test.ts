@@ -154,7 +154,7 @@ test('trouble with one message does not keep an order from the others', async ()
 
 test('stop() ends an order between two steps, and nothing is done afterwards', async () => {
   const { queue, operator } = createBench();
-  for (let i = 0; i < 1000; i++) await accept(queue, 'm', 's', 'remote:a@x.example');
+  for (let i = 0; i < 3000; i++) await accept(queue, 'm', 's', 'remote:a@x.example');
   let stopping: Promise<void> | undefined;
   const order = operator.carryOut({ action: 'rm', selection: { all: true } }, () => {
     stopping ??= operator.stop();
@@ -162,7 +162,7 @@ test('stop() ends an order between two steps, and nothing is done afterwards', a
   await assert.rejects(order, /the hub stops/);
   await stopping;
   const left = queue.stats().messages;
-  assert.ok(left > 0 && left < 1000, String(left));
+  assert.ok(left > 0 && left < 3000, String(left));
   await settle();
   assert.equal(queue.stats().messages, left);
 });
@@ -191,7 +191,7 @@ test('a purge of 20,000 messages lets intake go on, and takes exactly what was t
   isOver = true;
   await intake;
   assert.equal(summary.done, 15_000);
-  assert.ok(during >= 15_000 / 200, `only ${during} messages came in meanwhile`);
+  assert.ok(during >= 15_000 / 500, `only ${during} messages came in meanwhile`);
   assert.equal(queue.stats().messages, 5000 + during);
   const { accepted, removed, queued } = queue.tally();
   assert.deepEqual([accepted, removed, queued], [20_000 + during, 15_000, 5000 + during]);

@@ -47,7 +47,7 @@ export interface OperatorSettings {
   readonly finish: (message: FinishedMessage) => void;
 }
 
-const AT_A_TIME = 200;
+const AT_A_TIME = 500;
 const LOOK_AGAIN_MS = 500;
 /** What a sender reads. */
 const GIVEN_UP = 'The administrator of this mail server has given up on this message. (#5.4.7)\n';
