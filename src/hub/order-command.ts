@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { reasonOf } from '../host/system-error.ts';
-import type { Queue, Tally } from '../queue/queue.ts';
+import type { Queue, QueueStats, Tally } from '../queue/queue.ts';
 import { callHub } from './admin-socket.ts';
 import { openHubEvents } from './event-files.ts';
 import { openStore } from './open-store.ts';
@@ -124,10 +124,11 @@ export function runStats({ home, json }: CommandPlace): Promise<number> {
   });
 }
 
-function formatStats({ messages, recipients }: { messages: number; recipients: Tally }): string {
+function formatStats({ messages, resubmissions, recipients }: QueueStats & { recipients: Tally }): string {
   const { atStart, accepted, delivered, failed, removed, queued } = recipients;
   const rows: [string, number][] = [
     ['messages in the queue', messages],
+    ['messages submitted again and recognised', resubmissions],
     ['recipients when it was opened', atStart],
     ['recipients accepted since', accepted],
     ['recipients delivered', delivered],
