@@ -15,6 +15,7 @@ export interface KeptEvent {
 const CHUNK_BYTES = 1 << 20;
 const LINE_BYTES_MAX = 1 << 20;
 const LF = 10;
+const DIGIT_ZERO = 48;
 
 /** Messages of that sender, recipient or Message-ID (with or without brackets), by number, oldest first. */
 export async function findMessagesOf(folder: string, word: string): Promise<number[]> {
@@ -31,16 +32,30 @@ export async function findMessagesOf(folder: string, word: string): Promise<numb
 export async function findEventsOf(folder: string, ids: readonly number[]): Promise<KeptEvent[]> {
   const events: KeptEvent[] = [];
   const wanted = new Set(ids);
-  const needles = ids.flatMap((id) =>
-    ['id', 'bounceId'].flatMap((fact) => [`"${fact}":${id},`, `"${fact}":${id}}`]),
-  );
-  for await (const event of findEvents(folder, needles))
-    if (wanted.has(event.id) || wanted.has(Number(event['bounceId']))) events.push(event);
+  const isWanted = (lines: Buffer, end: number) => wanted.has(numberAt(lines, end));
+  for await (const event of findEvents(folder, ['"id":', '"bounceId":'], isWanted)) events.push(event);
   return events;
 }
 
-/** Events whose line has one of the texts. */
-async function* findEvents(folder: string, texts: readonly string[]): AsyncIterable<KeptEvent> {
+/** The number that begins there. */
+function numberAt(lines: Buffer, begin: number): number {
+  let value = 0;
+  for (let at = begin; ; at++) {
+    const digit = lines[at]! - DIGIT_ZERO;
+    if (!(digit >= 0 && digit <= 9)) return value;
+    value = value * 10 + digit;
+  }
+}
+
+/** Whether what was found in the lines counts, given where it ends. */
+type IsWanted = (lines: Buffer, end: number) => boolean;
+
+/** Events whose line has one of the texts, so that it counts. */
+async function* findEvents(
+  folder: string,
+  texts: readonly string[],
+  isWanted: IsWanted = () => true,
+): AsyncIterable<KeptEvent> {
   const needles = texts.map((text) => Buffer.from(text));
   for (const name of await listEventFiles(folder)) {
     let rest = Buffer.alloc(0);
@@ -48,7 +63,7 @@ async function* findEvents(folder: string, texts: readonly string[]): AsyncItera
     for await (const piece of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
       const bytes = Buffer.concat([rest, piece as Buffer]);
       const end = bytes.lastIndexOf(LF) + 1;
-      yield* eventsIn(bytes.subarray(0, end), needles);
+      yield* eventsIn(bytes.subarray(0, end), needles, isWanted);
       rest = bytes.subarray(end);
       // Nothing of ours is that long.
       if (rest.length > LINE_BYTES_MAX) rest = Buffer.alloc(0);
@@ -56,14 +71,11 @@ async function* findEvents(folder: string, texts: readonly string[]): AsyncItera
   }
 }
 
-function* eventsIn(lines: Buffer, needles: readonly Buffer[]): Iterable<KeptEvent> {
+function* eventsIn(lines: Buffer, needles: readonly Buffer[], isWanted: IsWanted): Iterable<KeptEvent> {
   const starts = new Set<number>();
   for (const needle of needles) {
-    for (let at = lines.indexOf(needle); at >= 0; ) {
-      starts.add(lines.lastIndexOf(LF, at) + 1);
-      const end = lines.indexOf(LF, at);
-      at = lines.indexOf(needle, end);
-    }
+    for (let at = lines.indexOf(needle); at >= 0; at = lines.indexOf(needle, at + needle.length))
+      if (isWanted(lines, at + needle.length)) starts.add(lines.lastIndexOf(LF, at) + 1);
   }
   for (const start of [...starts].sort((a, b) => a - b)) {
     const event = parseEvent(lines.toString('utf8', start, lines.indexOf(LF, start)));
