@@ -12,7 +12,11 @@ const PARTS = [
   { name: 'fuzz', tests: ['test/fuzz'], env: { MINI_QMAIL_FUZZ: '1000000' } },
   { name: 'lookups', tests: ['test/interop/tcprules.test.ts'], env: { MINI_QMAIL_LOOKUPS: '100000' } },
   { name: 'gateway', tests: ['test/hub/gateway.test.ts'], env: { MINI_QMAIL_GATEWAY_MESSAGES: '5000' } },
-  { name: 'kills', tests: ['test/crash/kill-hub.test.ts'], env: { MINI_QMAIL_KILLS: '1000' } },
+  {
+    name: 'kills',
+    tests: ['test/crash/kill-hub.test.ts', 'test/crash/kill-queue.test.ts'],
+    env: { MINI_QMAIL_KILLS: '1000' },
+  },
 ];
 
 const wanted = process.argv.slice(2);

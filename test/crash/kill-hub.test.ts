@@ -9,7 +9,7 @@ import { askForQueue } from '../../src/hub/admin-socket.ts';
 import { HubProcess, makeHome, qmqpRequest, readMailbox, removeHome } from '../support/hub-process.ts';
 import { seededRandom } from '../support/simulated-disk.ts';
 
-const KILLS = Number(process.env['MINI_QMAIL_KILLS'] ?? 100);
+const KILLS = Number(process.env['MINI_QMAIL_KILLS'] ?? 25);
 const SEED = Number(process.env['MINI_QMAIL_SEED'] ?? Math.floor(Math.random() * 1e9));
 const CLIENTS = 20;
 const ACKS_BEFORE_KILL_MAX = 150;

@@ -15,7 +15,7 @@ import { openDirectIndex } from '../../src/queue/worker-index.ts';
 import { ROOT } from '../support/client-vectors.ts';
 import { seededRandom } from '../support/simulated-disk.ts';
 
-const KILLS = 25;
+const KILLS = Number(process.env['MINI_QMAIL_KILLS'] ?? 8);
 const SEED = Number(process.env['MINI_QMAIL_SEED'] ?? Math.floor(Math.random() * 1e9));
 const LINES_BEFORE_KILL_MAX = 1500;
 
