@@ -217,6 +217,8 @@ describe('hub-queue without a hub', () => {
     // What Node calls the child's standard output is a socket pair, which the program reads its envelope from.
     const child = spawn(PROGRAM, [], { env: { QMAILHOME: home }, stdio: ['pipe', 'pipe', 'inherit'] });
     (child.stdout as unknown as Writable).write('Fa@b.example\0Tjoe@hub.example\0');
+    // What the killed program has not read makes the kernel reset both.
+    for (const stream of [child.stdin, child.stdout]) stream.on('error', () => {});
     const read = new Promise<void>((resolve) => child.stdin.end(Buffer.alloc(1 << 20), () => resolve()));
     await read;
     child.kill('SIGKILL');
