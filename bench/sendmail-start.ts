@@ -13,7 +13,7 @@ const ROUNDS = 60;
 const MESSAGE = 'To: sink@hub.example\nSubject: nightly report\n\nAll is well.\n';
 
 const home = makeHome({ concurrencylocal: '0\n' });
-const hub = await HubProcess.start(home);
+const hub = await HubProcess.start(home, join(home, 'log'));
 writeFileSync(join(home, 'control/qmqpservers'), `qmqp://127.0.0.1:${hub.port}\n`);
 writeFileSync(join(home, 'empty.cjs'), '');
 writeFileSync(join(home, 'message'), MESSAGE);
