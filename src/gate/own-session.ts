@@ -36,7 +36,7 @@ export interface OwnSessionsOptions {
 
 /** Makes the sessions of one server. */
 export function createOwnSessions({ clock, complain }: OwnSessionsOptions): FindOwnSession {
-  const readControls = cacheSmtpdControls();
+  const readControls = cacheSmtpdControls(clock);
   const complainOfSmtpd = (text: string): void => complain(`qmail-smtpd: ${text}`);
   const checkOf = createRecipientChecks({ clock, complain: complainOfSmtpd });
   const pool = createQueuePool({

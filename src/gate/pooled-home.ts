@@ -6,6 +6,7 @@ import { type Environment, type QmqpServers, readQmqpServers } from '../client/q
 import type { Clock } from '../host/clock.ts';
 import { readControlNumber } from '../host/control.ts';
 import { fileVersion } from '../host/file-version.ts';
+import { glance } from '../host/glance.ts';
 import { ServerMemory, type ServerMemoryOptions } from './server-memory.ts';
 import { Turns } from './turns.ts';
 
@@ -14,8 +15,6 @@ const CONCURRENCY = 20;
 const WAITING_MAX = 1000;
 /** With the time limits of a submission this is below the ten minutes that a client waits for the answer to its message. */
 const WAIT_MS_MAX = 60_000;
-/** How often to look whether somebody has changed something. */
-const LOOK_MS = 1000;
 
 /** Bounds of the waiting, and what there is to work with. */
 export interface PooledHomeOptions {
@@ -39,15 +38,15 @@ export class PooledHome {
   readonly turns: Turns;
   readonly memory: ServerMemory;
   readonly #home: string;
+  readonly #currentSettings: () => HomeSettings;
   #settings: HomeSettings | undefined;
   #version = '';
-  #settingsUntilMs = 0;
-  #isOwnProgram = false;
-  #programUntilMs = 0;
+  #isOwnProgram: (() => boolean) | undefined;
 
   constructor(home: string, { clock, waitingMax, waitMsMax, onServerChange }: PooledHomeOptions) {
     this.#home = home;
     this.clock = clock;
+    this.#currentSettings = glance(clock, () => this.#look());
     this.turns = new Turns({
       clock,
       waitingMax: waitingMax ?? WAITING_MAX,
@@ -59,12 +58,8 @@ export class PooledHome {
   /** Whether messages go to our own QMQP client, as found out not long ago. */
   isOwnProgram(program: QueueProgramOptions): boolean {
     if (program.env['QMAILQUEUE'] !== undefined) return false;
-    const nowMs = this.clock.nowMs();
-    if (nowMs >= this.#programUntilMs) {
-      this.#isOwnProgram = chooseQueueProgram(program) === undefined;
-      this.#programUntilMs = nowMs + LOOK_MS;
-    }
-    return this.#isOwnProgram;
+    this.#isOwnProgram ??= glance(this.clock, () => chooseQueueProgram(program) === undefined);
+    return this.#isOwnProgram();
   }
 
   /** What the control files say; they are read again soon after one of them has changed. */
@@ -74,10 +69,7 @@ export class PooledHome {
     return chosen === '' ? settings : { ...settings, servers: readQmqpServers({ home: this.#home, env }) };
   }
 
-  #currentSettings(): HomeSettings {
-    const nowMs = this.clock.nowMs();
-    if (this.#settings !== undefined && nowMs < this.#settingsUntilMs) return this.#settings;
-    this.#settingsUntilMs = nowMs + LOOK_MS;
+  #look(): HomeSettings {
     const version = this.#findVersion();
     if (this.#settings === undefined || version === undefined || version !== this.#version) {
       this.#settings = {

@@ -10,6 +10,7 @@ import type { SocketmapReply } from '../core/protocol/socketmap/messages.ts';
 import type { Clock } from '../host/clock.ts';
 import { readControlLine, readControlList } from '../host/control.ts';
 import { fileVersion } from '../host/file-version.ts';
+import { glance } from '../host/glance.ts';
 import { reasonOf, SystemError } from '../host/system-error.ts';
 import { AnswerCache } from './answer-cache.ts';
 import { SocketmapClient } from './socketmap-client.ts';
@@ -55,6 +56,7 @@ export function createRecipientChecks(options: RecipientCheckOptions): (home: st
 class RecipientCheck {
   readonly #home: string;
   readonly #options: RecipientCheckOptions;
+  readonly #currentVersion: () => string;
   #version: string | undefined;
   #servers: CheckServer[] = [];
   #failsClosed = false;
@@ -65,6 +67,8 @@ class RecipientCheck {
     this.#home = home;
     this.#options = options;
     this.#answers = new AnswerCache(options.clock, ANSWERS_MAX);
+    const paths = ['rcptcheck', 'rcptcheckfail'].map((name) => `${home}/control/${name}`);
+    this.#currentVersion = glance(options.clock, () => paths.map((path) => fileVersion(path)).join());
   }
 
   async check(recipient: Uint8Array): Promise<Outcome | undefined> {
@@ -90,8 +94,7 @@ class RecipientCheck {
   #isReadable(): boolean {
     let trouble: string | undefined;
     try {
-      const names = ['rcptcheck', 'rcptcheckfail'];
-      const version = names.map((name) => fileVersion(`${this.#home}/control/${name}`)).join();
+      const version = this.#currentVersion();
       if (version === this.#version) return true;
       this.#read();
       this.#version = version;

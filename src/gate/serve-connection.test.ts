@@ -57,7 +57,7 @@ async function serveOne(
       askDns: async () => 'failed',
       clock: new ManualClock(),
       ownBin: folder,
-      findOwnSession: (program) => (program === 'own' ? session : undefined),
+      ownSession: () => session,
       print: (_, line) => log.push(typeof line === 'string' ? line : textOf(line)),
     },
     () => log.push('became a child'),

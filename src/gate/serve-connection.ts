@@ -13,12 +13,11 @@ import type { Clock } from '../host/clock.ts';
 import { type AskDns, findNameOfIp, isAddressOfName } from '../host/dns-client.ts';
 import { errorText } from '../host/error-text.ts';
 import { askIdent } from '../host/ident-client.ts';
-import { ownProgramAt } from '../host/invocation.ts';
 import { Environment } from '../host/raw-arguments.ts';
 import { openSocketInputOutput } from '../host/socket-io.ts';
 import { errorCode } from '../host/system-error.ts';
 import { findProgram } from './find-program.ts';
-import type { FindOwnSession, OwnSession } from './own-session.ts';
+import type { OwnSession } from './own-session.ts';
 import type { FindVerdict } from './rules-file.ts';
 import { spawnOnSocket } from './spawn-on-socket.ts';
 import type { TcpserverOptions, Verbosity } from './tcpserver-options.ts';
@@ -32,9 +31,10 @@ export interface ConnectionServices {
   readonly findVerdict: FindVerdict | undefined;
   readonly askDns: AskDns;
   readonly clock: Clock;
-  /** Folder of our own programs, which run in this process; undefined if none may. */
-  readonly ownBin: string | undefined;
-  readonly findOwnSession: FindOwnSession;
+  /** Folder of our own programs. */
+  readonly ownBin: string;
+  /** The session that the program is, if that is one of ours and may run in this process. */
+  readonly ownSession: () => OwnSession | undefined;
   /** Prints a line if the verbosity is at least that. */
   readonly print: (verbosity: Verbosity, line: string | Uint8Array) => void;
 }
@@ -111,7 +111,7 @@ class Connection {
   /** The status, or undefined if there is none because no process could be made. */
   async serve(): Promise<number | undefined> {
     const { options, findVerdict } = this.#services;
-    const session = this.#ownSession();
+    const session = this.#services.ownSession();
     if (session !== undefined) this.number();
     const bannerError = await this.#writeBanner();
     if (bannerError !== undefined) return this.drop(`unable to print banner: ${errorText(bannerError)}`);
@@ -150,13 +150,6 @@ class Connection {
     const line = concatBytes(parts.map((part) => (typeof part === 'string' ? bytesOf(part) : part)));
     this.#services.print(1, line);
     return waitStatus(EXIT_DROPPED);
-  }
-
-  #ownSession(): OwnSession | undefined {
-    const { ownBin, options, findOwnSession } = this.#services;
-    if (ownBin === undefined) return undefined;
-    const found = findProgram(String(Buffer.from(options.program[0]!)), this.#services.env.strings['PATH']);
-    return 'path' in found ? findOwnSession(ownProgramAt(found.path, ownBin)) : undefined;
   }
 
   #writeBanner(): Promise<Error | undefined> {
@@ -206,7 +199,7 @@ class Connection {
 
   async #runOwn(session: OwnSession, env: Environment): Promise<number> {
     this.#printVerdict(true);
-    const { clock, ownBin = '' } = this.#services;
+    const { clock, ownBin } = this.#services;
     const io = openSocketInputOutput(this.#socket);
     let status: number;
     try {

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { bytesOf } from '../core/bytes/bytes.ts';
-import { cacheSmtpdControls, readSmtpdControls } from './smtpd-controls.ts';
+import { GLANCE_MS } from '../host/glance.ts';
+import { ManualClock } from '../host/manual-clock.ts';
+import { cacheSmtpdControls, readSmtpdControls, type SmtpdControls } from './smtpd-controls.ts';
 
 let home: string;
 
@@ -46,7 +48,8 @@ for (const [text, seconds] of [
 test('cacheSmtpdControls() reads what does not change once, and each variable each time', () => {
   write('rcpthosts', 'a.example\n');
   write('databytes', '5\n');
-  const read = cacheSmtpdControls();
+  const clock = new ManualClock();
+  const read = cacheSmtpdControls(clock);
   const first = read(home, {});
   const second = read(home, { DATABYTES: '7', SMTPEXTENSIONS: 'size' });
   assert.equal(second.rcpthosts, first.rcpthosts);
@@ -55,8 +58,13 @@ test('cacheSmtpdControls() reads what does not change once, and each variable ea
 });
 
 test('cacheSmtpdControls() sees a file that is new, replaced, rewritten, gone or unreadable', () => {
-  const read = cacheSmtpdControls();
-  const takes = (domain: string) => read(home, {}).rcpthosts?.has(bytesOf(domain));
+  const clock = new ManualClock();
+  const read = cacheSmtpdControls(clock);
+  const look = (): SmtpdControls => {
+    clock.advance(GLANCE_MS);
+    return read(home, {});
+  };
+  const takes = (domain: string) => look().rcpthosts?.has(bytesOf(domain));
   assert.equal(takes('a.example'), undefined);
   write('rcpthosts', 'a.example\n');
   assert.equal(takes('a.example'), true);
@@ -68,7 +76,7 @@ test('cacheSmtpdControls() sees a file that is new, replaced, rewritten, gone or
   rmSync(join(home, 'control/rcpthosts'));
   assert.equal(takes('longer.example'), undefined);
   mkdirSync(join(home, 'control/rcpthosts'));
-  for (let i = 0; i < 2; i++) assert.throws(() => read(home, {}), /Cannot read .*rcpthosts/);
+  for (let i = 0; i < 2; i++) assert.throws(look, /Cannot read .*rcpthosts/);
   rmSync(join(home, 'control/rcpthosts'), { recursive: true });
   assert.equal(takes('x'), undefined);
 });

@@ -1,5 +1,5 @@
 // What qmail-smtpd reads before it says anything: control files and the variables that override them. What a file says
-// counts from the next session on. Source: the qmail-smtpd manual page.
+// counts from the next session on; within a server of many sessions, a second later at the latest. Source: the qmail-smtpd manual page.
 
 import { statSync } from 'node:fs';
 import type { Environment } from '../client/qmqp-submit.ts';
@@ -7,7 +7,9 @@ import { bytesOf, textOf } from '../core/bytes/bytes.ts';
 import { parseControlNumber } from '../core/format/control-file.ts';
 import { type DomainMap, parseDomainSet } from '../core/format/domain-map.ts';
 import { parseSmtpExtensions, type SmtpExtensions } from '../core/protocol/smtp/server-extensions.ts';
+import type { Clock } from '../host/clock.ts';
 import { readControlLine, readControlList, readControlNumber } from '../host/control.ts';
+import { glance } from '../host/glance.ts';
 import { canEnter } from '../host/invocation.ts';
 import { SystemError } from '../host/system-error.ts';
 
@@ -52,20 +54,29 @@ export function readSmtpdControls(home: string, env: Environment): SmtpdControls
 
 /**
  * The same for a process with many sessions: files are read again only when one has changed, so that sessions share what
- * they hold. Each session looks whether they have.
+ * they hold. Whether they have is looked at once a second.
  */
-export function cacheSmtpdControls(): ReadSmtpdControls {
-  const known = new Map<string, { readonly version: string; readonly files: ControlFiles }>();
+export function cacheSmtpdControls(clock: Clock): ReadSmtpdControls {
+  const homes = new Map<string, () => ControlFiles>();
   return (home, env) => {
+    let files = homes.get(home);
+    if (files === undefined) {
+      files = glance(clock, keepFiles(home));
+      homes.set(home, files);
+    }
+    return applyEnvironment(files(), home, env);
+  };
+}
+
+/** Reads the files of a home, those of the last time if none has changed. */
+function keepFiles(home: string): () => ControlFiles {
+  let known: { readonly version: string; readonly files: ControlFiles } | undefined;
+  return () => {
     assertEnterable(home);
     // Before the files are read: a change in between is seen the next time.
     const version = versionOf(home);
-    let entry = known.get(home);
-    if (entry?.version !== version) {
-      entry = { version, files: readFiles(home) };
-      known.set(home, entry);
-    }
-    return applyEnvironment(entry.files, home, env);
+    if (known?.version !== version) known = { version, files: readFiles(home) };
+    return known.files;
   };
 }
 

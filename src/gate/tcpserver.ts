@@ -9,9 +9,12 @@ import { complain, writeBlocking } from '../host/blocking-io.ts';
 import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { createDnsClient, readDnsServers } from '../host/dns-client.ts';
 import { errorText } from '../host/error-text.ts';
+import { glance } from '../host/glance.ts';
+import { ownProgramAt } from '../host/invocation.ts';
 import type { ProgramCall } from '../host/program-call.ts';
 import type { Environment } from '../host/raw-arguments.ts';
 import { Connections } from './connections.ts';
+import { findProgram } from './find-program.ts';
 import { listenFailure, passedSocket, resolveHost, resolvePort, StartFailure } from './listen.ts';
 import { createOwnSessions } from './own-session.ts';
 import { openRulesFile } from './rules-file.ts';
@@ -136,6 +139,14 @@ async function serve(
   { server, stopped }: Listening,
   { options, env, ownBin, print }: ServeOptions,
 ): Promise<void> {
+  const sessionOf = createOwnSessions({
+    clock: SYSTEM_CLOCK,
+    complain: (text) => print(1, `tcpserver: warning: ${text}\n`),
+  });
+  const findOwnSession = () => {
+    const found = findProgram(String(Buffer.from(options.program[0]!)), env.strings['PATH']);
+    return 'path' in found ? sessionOf(ownProgramAt(found.path, ownBin)) : undefined;
+  };
   const services = {
     options,
     env,
@@ -145,11 +156,9 @@ async function serve(
     // The list of servers may change while we run.
     askDns: (...question: Parameters<ReturnType<typeof askDnsOf>>) => askDnsOf(env)(...question),
     clock: SYSTEM_CLOCK,
-    ownBin: mustFork(env) ? undefined : ownBin,
-    findOwnSession: createOwnSessions({
-      clock: SYSTEM_CLOCK,
-      complain: (text) => print(1, `tcpserver: warning: ${text}\n`),
-    }),
+    ownBin,
+    // Somebody may put another program in the place of ours.
+    ownSession: mustFork(env) ? () => undefined : glance(SYSTEM_CLOCK, findOwnSession),
   };
   const onCount = (count: number) => print(2, `tcpserver: status: ${count}/${options.limit}\n`);
   const connections = new Connections({
