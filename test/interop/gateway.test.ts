@@ -2,14 +2,13 @@
 // exactly once and to the byte.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { HubProcess, makeHome, readMailbox, removeHome } from '../support/hub-process.ts';
-import { findPeer, freePort, missingPeers } from '../support/peers.ts';
+import { freePort, missingPeers, runPeer } from '../support/peers.ts';
 import { missingPostfix, startPostfix } from '../support/postfix.ts';
 
 const TRACE =
@@ -19,13 +18,7 @@ const COUNT = Number(process.env['MINI_QMAIL_SOURCE_COUNT'] ?? 300);
 
 /** Runs a client to its end; what it printed if it did not succeed. */
 async function run(program: string, args: readonly string[]): Promise<string> {
-  const client = spawn(findPeer(program) ?? '', args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let printed = '';
-  for (const stream of [client.stdout, client.stderr])
-    stream.on('data', (text) => {
-      printed += text;
-    });
-  const exit = await new Promise((resolve) => client.on('close', resolve));
+  const [exit, printed] = await runPeer(program, args);
   return exit === 0 ? '' : `${program} ended with ${exit}: ${printed}`;
 }
 

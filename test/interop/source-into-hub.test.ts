@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { ROOT } from '../support/client-vectors.ts';
 import { HubProcess, makeHome, readMailbox, removeHome } from '../support/hub-process.ts';
-import { findPeer, missingPeers } from '../support/peers.ts';
+import { findPeer, missingPeers, runPeer } from '../support/peers.ts';
 
 const SIZE = 2000;
 const COUNT = Number(process.env['MINI_QMAIL_SOURCE_COUNT'] ?? 500);
@@ -28,31 +28,15 @@ afterEach(async () => {
 });
 
 /** Lets Postfix's generator send; its exit code and what it complained about. */
-async function generate(port: number, count: number, sessions: number): Promise<(number | string | null)[]> {
+function generate(port: number, count: number, sessions: number): ReturnType<typeof runPeer> {
   const counts = ['-s', String(sessions), '-m', String(count), '-l', String(SIZE)];
   const envelope = ['-f', 'source@peer.example', '-t', 'sink@hub.example'];
-  const source = spawn(findPeer('qmqp-source') ?? '', [...counts, ...envelope, `inet:127.0.0.1:${port}`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let complaints = '';
-  source.stderr.on('data', (text) => {
-    complaints += text;
-  });
-  const exit = await new Promise<number | null>((resolve) => source.on('close', resolve));
-  return [exit, complaints];
+  return runPeer('qmqp-source', [...counts, ...envelope, `inet:127.0.0.1:${port}`]);
 }
 
 /** Resolves when the hub has logged that many deliveries. */
 function untilDelivered(count: number): Promise<void> {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (hub.log.text.split('\ndelivery.success ').length - 1 < count) return;
-      hub.log.listeners = hub.log.listeners.filter((listener) => listener !== look);
-      resolve();
-    };
-    hub.log.listeners.push(look);
-    look();
-  });
+  return hub.untilLogged(/\ndelivery\.success /, count);
 }
 
 /** All messages are in the mailbox, each under a number of its own, whole, and nothing else was logged. */

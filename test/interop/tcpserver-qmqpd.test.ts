@@ -2,9 +2,8 @@
 // exactly once and unchanged.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { afterEach, beforeEach, test } from 'node:test';
-import { findPeer, missingPeers } from '../support/peers.ts';
+import { findPeer, missingPeers, runPeer } from '../support/peers.ts';
 import { type RecordingTcpserver, startRecordingTcpserver } from '../support/recording-tcpserver.ts';
 import { runClient } from '../support/run-client.ts';
 
@@ -21,15 +20,8 @@ test("qmail-qmqpd under tcpserver takes 100 messages of Postfix's qmqp-source, e
   skip: missingPeers('tcpserver', 'qmqp-source'),
 }, async () => {
   const options = ['-m', '100', '-s', '4', '-l', '2000', '-r', '2', '-f', 's@x.example', '-t', 'r@y.example'];
-  const source = spawn(findPeer('qmqp-source') ?? '', [...options, `inet:127.0.0.1:${server.port}`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let complaints = '';
-  source.stderr.on('data', (text) => {
-    complaints += text;
-  });
-  const exit = await new Promise((resolve) => source.on('close', resolve));
-  assert.deepEqual([exit, complaints], [0, '']);
+  const ended = await runPeer('qmqp-source', [...options, `inet:127.0.0.1:${server.port}`]);
+  assert.deepEqual(ended, [0, '']);
   const messages = server.queued('QMQP');
   assert.equal(messages.length, 100);
   for (const { message, envelope } of messages) {

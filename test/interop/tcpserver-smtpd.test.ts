@@ -2,7 +2,6 @@
 // exactly once and unchanged, and clients that mean harm cost no memory.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -10,7 +9,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { makeCertificate } from '../support/certificate.ts';
-import { findPeer, missingPeers } from '../support/peers.ts';
+import { findPeer, missingPeers, runPeer } from '../support/peers.ts';
 import { type RecordingTcpserver, startRecordingTcpserver } from '../support/recording-tcpserver.ts';
 
 let server: RecordingTcpserver;
@@ -46,15 +45,8 @@ test("qmail-smtpd under tcpserver takes 60 messages of Postfix's smtp-source, ea
   skip: missingPeers('tcpserver', 'smtp-source'),
 }, async () => {
   const options = ['-m', '60', '-s', '4', '-l', '2000', '-r', '2', '-f', 's@x.example', '-t', 'r@y.example'];
-  const source = spawn(findPeer('smtp-source') ?? '', [...options, `inet:127.0.0.1:${server.port}`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let complaints = '';
-  source.stderr.on('data', (text) => {
-    complaints += text;
-  });
-  const exit = await new Promise((resolve) => source.on('close', resolve));
-  assert.deepEqual([exit, complaints], [0, '']);
+  const ended = await runPeer('smtp-source', [...options, `inet:127.0.0.1:${server.port}`]);
+  assert.deepEqual(ended, [0, '']);
   const messages = server.queued('SMTP');
   assert.equal(messages.length, 60);
   for (const { message, envelope } of messages) {

@@ -1,6 +1,7 @@
 // Programs of other people that interoperability tests talk to. Where one is not installed its tests are skipped and
 // say so, unless MINI_QMAIL_REQUIRE_PEERS=1 asks that they fail.
 
+import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -35,6 +36,21 @@ export function skipUnless(obstacles: readonly string[]): string | false {
   const reason = obstacles.join('; ');
   if (process.env['MINI_QMAIL_REQUIRE_PEERS'] === '1') throw new Error(`Cannot test: ${reason}`);
   return reason;
+}
+
+/** Runs one to its end. @returns exit code, and what it printed */
+export async function runPeer(
+  name: string,
+  args: readonly string[],
+): Promise<[exit: number | null, printed: string]> {
+  const peer = spawn(findPeer(name) ?? '', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let printed = '';
+  for (const stream of [peer.stdout, peer.stderr])
+    stream.setEncoding('latin1').on('data', (text: string) => {
+      printed += text;
+    });
+  const exit = await new Promise<number | null>((resolve) => peer.on('close', resolve));
+  return [exit, printed];
 }
 
 /** A port of that address that was free a moment ago, for programs that cannot choose one themselves. */
