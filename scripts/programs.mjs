@@ -29,6 +29,7 @@ export const PROGRAMS = [
   'tcprulescheck',
   'tcpserver',
   'recordio',
+  'tcp-env',
   'rblsmtpd',
 ];
 

@@ -50,11 +50,15 @@ export function readResolvConf(): Uint8Array {
 
 const REVERSE_ZONES = { ipv4: bytesOf('in-addr.arpa'), ipv6: bytesOf('ip6.arpa') };
 
+/** The names of an address; none if it is no address. */
+export async function askNameOfIp(askDns: AskDns, ip: string): Promise<DnsResult> {
+  const name = reverseDnsName(bytesOf(ip), REVERSE_ZONES);
+  return name === undefined ? [] : askDns(name, 'PTR');
+}
+
 /** The first name of an address; undefined if it has none or nobody could tell. */
 export async function findNameOfIp(askDns: AskDns, ip: string): Promise<Uint8Array | undefined> {
-  const name = reverseDnsName(bytesOf(ip), REVERSE_ZONES);
-  if (name === undefined) return undefined;
-  const answers = await askDns(name, 'PTR');
+  const answers = await askNameOfIp(askDns, ip);
   return answers === 'failed' ? undefined : answers[0];
 }
 

@@ -36,7 +36,7 @@ const PARTS: { readonly [role in Role]: RoleParts } = {
   gateway: {
     programs: [
       ...['qmail-smtpd', 'tcpserver', 'tcprules', 'tcprulescheck', 'qmail-qmqpc', 'qmail-qmqpd'],
-      ...['qmail-newmrh', 'recordio', 'mini-qmail'],
+      ...['qmail-newmrh', 'recordio', 'tcp-env', 'mini-qmail'],
     ],
     links: LINKS,
     controls: ['me', 'qmqpservers'],
