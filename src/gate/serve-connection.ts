@@ -268,7 +268,6 @@ class Connection {
 const FORK_ERRORS = ['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE'];
 
 function setOrRemove(env: Environment, name: string, value: Uint8Array | string | undefined): void {
-  if (value === undefined) env.remove(name);
-  else if (typeof value === 'string') env.strings[name] = value;
-  else env.set(name, value);
+  if (typeof value === 'string') env.strings[name] = value;
+  else env.setOrRemove(name, value);
 }

@@ -40,7 +40,7 @@ export async function runTcpEnv({ args, env }: ProgramWords): Promise<number> {
     const timeoutMs = seconds * 1000;
     await describe(ends, env);
     const info = asksIdent ? await askIdent({ ...ends, timeoutMs, clock: SYSTEM_CLOCK }) : undefined;
-    setOrRemove(env, 'TCPREMOTEINFO', info);
+    env.setOrRemove('TCPREMOTEINFO', info);
   }
   const found = findProgram(String(Buffer.from(program)), env.strings['PATH']);
   if ('path' in found) become(found.path, words.slice(1), env);
@@ -69,19 +69,14 @@ async function describe(ends: SocketEnds, env: Environment): Promise<void> {
   Object.assign(env.strings, KNOWN);
   env.strings['TCPLOCALPORT'] = String(ends.localPort);
   env.strings['TCPLOCALIP'] = ends.localIp;
-  setOrRemove(env, 'TCPLOCALHOST', localHost);
+  env.setOrRemove('TCPLOCALHOST', localHost);
   env.strings['TCPREMOTEPORT'] = String(ends.remotePort);
   env.strings['TCPREMOTEIP'] = ends.remoteIp;
-  setOrRemove(env, 'TCPREMOTEHOST', remoteHost);
+  env.setOrRemove('TCPREMOTEHOST', remoteHost);
 }
 
 /** The name, a word instead if nobody could tell, or undefined if there is none. */
 async function nameOf(askDns: AskDns, ip: string): Promise<Uint8Array | undefined> {
   const answers = await askNameOfIp(askDns, ip);
   return answers === 'failed' ? bytesOf('softdnserror') : answers[0];
-}
-
-function setOrRemove(env: Environment, name: string, value: Uint8Array | undefined): void {
-  if (value === undefined) env.remove(name);
-  else env.set(name, value);
 }

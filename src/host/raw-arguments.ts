@@ -41,6 +41,12 @@ export class Environment {
     this.#changed.set(name, value);
   }
 
+  /** Sets a variable, or removes it if there is no value. */
+  setOrRemove(name: string, value: Uint8Array | undefined): void {
+    if (value === undefined) this.remove(name);
+    else this.set(name, value);
+  }
+
   /** Removes variables. */
   remove(...names: string[]): void {
     for (const name of names) delete this.strings[name];

@@ -24,6 +24,12 @@ describe('mini-qmail install --role list', () => {
   const RECIPIENTS = Array.from({ length: 1000 }, (_, i) => `subscriber${i}@host${i}.example`);
   const MESSAGE = 'From: ann@example.org\nTo: list@host\nSubject: news\n\nHello.\n';
 
+  /** Installs the role, its server being a port of this host. */
+  function installList(prefix: string, listPrefix: string, port: number): void {
+    const server = `qmqp://127.0.0.1:${port}`;
+    installed(prefix, '--role', 'list', '--list-prefix', listPrefix, '--server', server);
+  }
+
   /** What the list manager does: message on descriptor 0, a VERP envelope on 1, the exit code as the answer. */
   async function post(listPrefix: string, env: NodeJS.ProcessEnv = {}): Promise<number | null> {
     const child = spawn(join(listPrefix, 'bin/qmail-queue'), [], {
@@ -63,15 +69,7 @@ describe('mini-qmail install --role list', () => {
     const listPrefix = fresh();
     const before = tree(prefix);
     const server = await startFakeServer('127.0.0.1', 0, [['read_all'], ['send', '2:Kk,'], ['close']]);
-    installed(
-      prefix,
-      '--role',
-      'list',
-      '--list-prefix',
-      listPrefix,
-      '--server',
-      `qmqp://127.0.0.1:${server.port}`,
-    );
+    installList(prefix, listPrefix, server.port);
     assert.deepEqual(readdirSync(join(listPrefix, 'bin')), ['qmail-queue']);
     assert.deepEqual(readdirSync(listPrefix), ['bin', 'control']);
     assert.equal(readlinkSync(join(listPrefix, 'bin/qmail-queue')), join(prefix, 'bin/qmail-qmqpc'));
@@ -100,15 +98,7 @@ describe('mini-qmail install --role list', () => {
     const hub = await HubProcess.start(home);
     try {
       const [prefix, listPrefix] = [fresh(), fresh()];
-      installed(
-        prefix,
-        '--role',
-        'list',
-        '--list-prefix',
-        listPrefix,
-        '--server',
-        `qmqp://127.0.0.1:${hub.port}`,
-      );
+      installList(prefix, listPrefix, hub.port);
       assert.equal(await post(listPrefix), 0);
       await hub.untilLogged(/^accepted .*sender=list-@host-@\[\] recipients=1000 /m);
     } finally {
