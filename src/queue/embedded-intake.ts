@@ -125,8 +125,12 @@ export class EmbeddedIntake implements Intake {
   }
 }
 
-function longestAddress({ sender, recipients }: Envelope): number {
-  let longest = sender.length;
-  for (const { address } of recipients) longest = Math.max(longest, address.length);
+/** Of everything that a record has two bytes for the length of. */
+function longestAddress({ sender, recipients, dsn }: Envelope): number {
+  let longest = Math.max(sender.length, (dsn?.envid?.length ?? 0) + 1);
+  for (const { address, dsn: asked } of recipients) {
+    longest = Math.max(longest, address.length);
+    if (asked !== undefined) longest = Math.max(longest, (asked.orcpt?.length ?? 0) + 1);
+  }
   return longest;
 }

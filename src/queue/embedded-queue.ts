@@ -193,8 +193,7 @@ export class EmbeddedQueue implements Queue {
     const found: FinishedMessage[] = [];
     for (const entry of this.#entries.values()) {
       if (!entry.isFinished) continue;
-      const { id, sender, birthMs } = entry.origin;
-      found.push({ id, sender, birthMs, failures: entry.failures });
+      found.push(entry.finished());
     }
     return [...(await this.#index.finished()), ...found];
   }
@@ -265,10 +264,11 @@ export class EmbeddedQueue implements Queue {
     const { id, size, fingerprint } = message;
     if (fingerprint !== undefined)
       this.#resubmissions.note({ fingerprint, id, atMs: birthMs }, place.segment);
-    const { sender, recipients } = message.envelope;
+    const { sender, recipients, dsn } = message.envelope;
     this.#tally.count({ accepted: recipients.length });
     const bodyAt = message.body === undefined ? undefined : place.bodyAt;
-    const entry = this.#add({ id, birthMs, size, sender, recipients, segment: place.segment, bodyAt });
+    const { segment } = place;
+    const entry = this.#add({ id, birthMs, size, sender, recipients, dsn, segment, bodyAt });
     for (const part of entry.parts) this.#schedule(entry, part, true);
     this.#spillIfLarge();
     // Nobody to deliver to: accepted, and done.

@@ -6,7 +6,10 @@ import type {
   Channel,
   DestinationOf,
   Failure,
+  FinishedMessage,
   Job,
+  JobRecipient,
+  MessageDsn,
   MessageId,
   QueuedMessage,
   Recipient,
@@ -22,6 +25,7 @@ export interface EntryOrigin {
   readonly size: number;
   readonly sender: Uint8Array;
   readonly recipients: readonly Recipient[];
+  readonly dsn?: MessageDsn | undefined;
   readonly segment: number;
   /** Offset of the bytes in the segment; undefined if they are in a file of their own. */
   readonly bodyAt: number | undefined;
@@ -126,10 +130,10 @@ export class Entry {
   }
 
   get failures(): Failure[] {
-    return this.#failures.map(({ position, report }) => ({
-      address: this.origin.recipients[position]!.address,
-      report,
-    }));
+    return this.#failures.map(({ position, report }) => {
+      const { address, dsn } = this.origin.recipients[position]!;
+      return dsn === undefined ? { address, report } : { address, report, dsn };
+    });
   }
 
   /** Whether these verdicts would leave nothing to do and nothing to bounce. */
@@ -214,32 +218,44 @@ export class Entry {
   }
 
   job(part: Part): Job {
-    const { id, sender, birthMs, size, recipients } = this.origin;
+    const { id, sender, birthMs, size, recipients, dsn } = this.origin;
     const { channel, destination, dueMs } = part;
-    const todo: { index: number; address: Uint8Array }[] = [];
+    const todo: JobRecipient[] = [];
     for (const index of part.positions) {
-      if (this.#states[index] === 'todo') todo.push({ index, address: recipients[index]!.address });
+      if (this.#states[index] !== 'todo') continue;
+      const { address, dsn: asked } = recipients[index]!;
+      todo.push(asked === undefined ? { index, address } : { index, address, dsn: asked });
     }
-    return { id, channel, destination, dueMs, sender, birthMs, size, recipients: todo };
+    const job = { id, channel, destination, dueMs, sender, birthMs, size, recipients: todo };
+    return dsn === undefined ? job : { ...job, dsn };
   }
 
   queued(): QueuedMessage {
-    const { id, birthMs, size, sender } = this.origin;
+    const { id, birthMs, size, sender, dsn } = this.origin;
     const due: { local?: number; remote?: number } = {};
     for (const { channel, left, dueMs } of this.#parts) {
       if (left > 0) due[channel] = Math.min(due[channel] ?? dueMs, dueMs);
     }
-    return { id, birthMs, size, sender, recipients: this.#recipientStates(), due };
+    const message = { id, birthMs, size, sender, recipients: this.#recipientStates(), due };
+    return dsn === undefined ? message : { ...message, dsn };
+  }
+
+  /** What is left to tell of it when it {@link isFinished}. */
+  finished(): FinishedMessage {
+    const { id, sender, birthMs, dsn } = this.origin;
+    const message = { id, sender, birthMs, failures: this.failures };
+    return dsn === undefined ? message : { ...message, dsn };
   }
 
   /** The row that takes its place in the index. */
   row(body: Uint8Array | undefined): IndexRow {
-    const { id, birthMs, size, sender } = this.origin;
+    const { id, birthMs, size, sender, dsn } = this.origin;
     return {
       id,
       birthMs,
       size,
       sender,
+      dsn,
       body,
       recipients: this.#recipientStates(),
       failures: this.#failures,
@@ -256,11 +272,7 @@ export class Entry {
   }
 
   #recipientStates(): (Recipient & { state: RecipientState })[] {
-    return this.origin.recipients.map(({ address, channel }, index) => ({
-      address,
-      channel,
-      state: this.#states[index]!,
-    }));
+    return this.origin.recipients.map((recipient, index) => ({ ...recipient, state: this.#states[index]! }));
   }
 }
 

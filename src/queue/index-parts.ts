@@ -27,6 +27,14 @@ export function unpackPositions(packed: Uint8Array): Uint32Array {
   return new Uint32Array(new Uint8Array(packed).buffer);
 }
 
+/** Adds what a database lacks that knows nothing of notifications; an order of its own costs nothing per row. */
+export function addDsnColumns(db: DatabaseSync): void {
+  const columns = db.prepare('SELECT name FROM pragma_table_info(?)');
+  for (const table of ['message', 'recipient'])
+    if (!columns.all(table).some(({ name }) => name === 'dsn'))
+      db.exec(`ALTER TABLE ${table} ADD COLUMN dsn BLOB`);
+}
+
 /**
  * Brings a database of the layout with one due time per message and channel to the one with parts; does nothing to
  * any other. Remote recipients are parted by domain, whatever smtproutes says. The old columns stay, unused: to drop

@@ -10,6 +10,7 @@ import {
   type NewRecord,
   recordSize,
 } from './journal-record.ts';
+import type { Envelope, Recipient } from './queue.ts';
 
 const SEGMENT = 7;
 const FINGERPRINT = '\0\xff0123456789abcd';
@@ -79,6 +80,27 @@ describe('journal records', () => {
         return record?.type === 'accept' ? record.fingerprint : record;
       });
       assert.deepEqual(fingerprints, [undefined, FINGERPRINT]);
+    }
+  });
+
+  it('have what a sender asked behind the place of the fingerprint, which may be empty', () => {
+    const [local] = ENVELOPE.recipients;
+    const orcpt = `rfc822;${'o'.repeat(40)}`;
+    const envelopes: Envelope[] = [
+      { ...ENVELOPE, dsn: { ret: 'full' } },
+      { ...ENVELOPE, dsn: { ret: 'hdrs', envid: 'x' } },
+      { ...ENVELOPE, dsn: {}, recipients: [local!, { ...local!, dsn: { notify: 0 } }] },
+      { ...ENVELOPE, dsn: {}, recipients: [{ ...local!, dsn: { notify: 7, orcpt } }, local!] },
+    ];
+    for (const envelope of envelopes) {
+      for (const fingerprint of [undefined, FINGERPRINT]) {
+        const message = { type: 'accept', id: 3, birthMs: 5, size: 16, body: undefined, envelope } as const;
+        const [record] = decode(encode({ ...message, fingerprint }));
+        assert.ok(record?.type === 'accept');
+        assert.deepEqual([record.dsn, record.fingerprint], [envelope.dsn, fingerprint]);
+        const asked = (recipients: readonly Recipient[]) => recipients.map(({ dsn }) => dsn);
+        assert.deepEqual(asked(record.recipients), asked(envelope.recipients));
+      }
     }
   });
 

@@ -2,7 +2,8 @@
 // A record is valid only in the segment it was written to: remains of a reused segment's earlier life never pass.
 
 import { crc32 } from 'node:zlib';
-import type { Channel, Envelope, Fingerprint, MessageId, Recipient, Verdict } from './queue.ts';
+import { decodeDsnSection, encodeDsnSection } from './dsn-record.ts';
+import type { Channel, Envelope, Fingerprint, MessageDsn, MessageId, Recipient, Verdict } from './queue.ts';
 import { CHANNELS, FINGERPRINT_LENGTH } from './queue.ts';
 import type { Seen } from './resubmissions.ts';
 
@@ -16,6 +17,8 @@ export const ADDRESS_BYTES_MAX = 65535;
 const ACCEPT_FIXED_SIZE = 8 + 8 + 8 + 1 + 4;
 const VERDICT_SIZE = 4 + 1 + 4;
 const SEEN_SIZE = FINGERPRINT_LENGTH + 8 + 8;
+/** In the place of a fingerprint where none is and something follows: no hash is that by chance. */
+const NO_FINGERPRINT = '\0'.repeat(FINGERPRINT_LENGTH);
 const STATE_NUMBER = { todo: 0, done: 1, failed: 2 } as const;
 
 /** First record of a segment: how far its predecessor counts. */
@@ -41,6 +44,8 @@ export interface AcceptRecord {
   readonly recipients: readonly Recipient[];
   /** Undefined if it need not be recognised; none in records of hubs that recognised nothing. */
   readonly fingerprint: Fingerprint | undefined;
+  /** Not there if neither the message nor a recipient has any. */
+  readonly dsn?: MessageDsn;
 }
 
 /** An attempt's verdicts. */
@@ -110,7 +115,9 @@ export function recordSize(record: NewRecord): number {
         4 +
         (record.fingerprint === undefined ? 0 : FINGERPRINT_LENGTH);
       for (const { address } of record.envelope.recipients) size += 3 + address.length;
-      return size;
+      const dsn = encodeDsnSection(record.envelope);
+      if (dsn === undefined) return size;
+      return size + dsn.length + (record.fingerprint === undefined ? FINGERPRINT_LENGTH : 0);
     }
     case 'settle': {
       let size = RECORD_HEADER_SIZE + 25;
@@ -213,7 +220,10 @@ function encodeAccept(writer: Writer, record: NewRecord & { type: 'accept' }): n
     writer.u16(address.length);
     writer.bytes(address);
   }
-  if (record.fingerprint !== undefined) writer.bytes(Buffer.from(record.fingerprint, 'latin1'));
+  const dsn = encodeDsnSection(record.envelope);
+  const fingerprint = record.fingerprint ?? (dsn && NO_FINGERPRINT);
+  if (fingerprint !== undefined) writer.bytes(Buffer.from(fingerprint, 'latin1'));
+  if (dsn !== undefined) writer.bytes(dsn);
   return bodyAt;
 }
 
@@ -294,6 +304,11 @@ function decodeAccept(buffer: Buffer, start: number, end: number): AcceptRecord 
     const channel = CHANNELS[buffer.readUInt8(at++)]!;
     recipients.push({ channel, address: text() });
   }
+  const hasDsn = end - at > FINGERPRINT_LENGTH;
+  const dsn = hasDsn ? decodeDsnSection(buffer.subarray(at + FINGERPRINT_LENGTH, end)) : undefined;
+  for (const [index, one] of dsn?.recipients ?? []) recipients[index] = { ...recipients[index]!, dsn: one };
+  const isMarked = end - at >= FINGERPRINT_LENGTH;
+  const fingerprint = isMarked ? buffer.toString('latin1', at, at + FINGERPRINT_LENGTH) : undefined;
   return {
     type: 'accept',
     id: buffer.readDoubleLE(start),
@@ -302,7 +317,8 @@ function decodeAccept(buffer: Buffer, start: number, end: number): AcceptRecord 
     bodyAt: bodyHere ? bodyAt : undefined,
     sender,
     recipients,
-    fingerprint: end - at === FINGERPRINT_LENGTH ? buffer.toString('latin1', at, end) : undefined,
+    fingerprint: fingerprint === NO_FINGERPRINT ? undefined : fingerprint,
+    ...(dsn && { dsn: dsn.message }),
   };
 }
 

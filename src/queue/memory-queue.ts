@@ -151,10 +151,7 @@ export class MemoryQueue implements Queue {
   async finished() {
     return [...this.#storage.messages.values()]
       .filter(({ entry }) => entry.isFinished)
-      .map(({ entry: { origin, failures } }) => {
-        const { id, sender, birthMs } = origin;
-        return { id, sender, birthMs, failures };
-      });
+      .map(({ entry }) => entry.finished());
   }
 
   async remove(id: MessageId): Promise<void> {
@@ -208,10 +205,11 @@ export class MemoryQueue implements Queue {
       birthMs,
       size: body.length,
       sender: copyBytes(envelope.sender),
-      recipients: envelope.recipients.map(({ address, channel }) => ({
-        address: copyBytes(address),
-        channel,
+      recipients: envelope.recipients.map((recipient) => ({
+        ...recipient,
+        address: copyBytes(recipient.address),
       })),
+      dsn: envelope.dsn,
       segment: 0,
       bodyAt: undefined,
     };

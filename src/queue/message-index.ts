@@ -6,8 +6,10 @@ import type {
   Channel,
   FinishedMessage,
   Job,
+  MessageDsn,
   MessageId,
   QueuedMessage,
+  Recipient,
   RecipientState,
   Verdict,
 } from './queue.ts';
@@ -18,13 +20,10 @@ export interface IndexRow {
   readonly birthMs: number;
   readonly size: number;
   readonly sender: Uint8Array;
+  readonly dsn?: MessageDsn | undefined;
   /** Undefined if the bytes are in a file of their own. */
   readonly body: Uint8Array | undefined;
-  readonly recipients: readonly {
-    readonly address: Uint8Array;
-    readonly channel: Channel;
-    readonly state: RecipientState;
-  }[];
+  readonly recipients: readonly (Recipient & { readonly state: RecipientState })[];
   readonly failures: readonly { readonly position: number; readonly report: string }[];
   /** Those with something left to do. */
   readonly parts: readonly (PartName & {

@@ -9,6 +9,7 @@ import { ManualClock } from '../host/manual-clock.ts';
 import { SystemError } from '../host/system-error.ts';
 import type { Channel, Job, MessageId, Queue, QueuedMessage } from './queue.ts';
 import { accept, addresses, type Declare, ids } from './queue-suite-bench.ts';
+import { declareDsn } from './queue-suite-dsn.ts';
 import { declareFairness, declarePassingOver } from './queue-suite-fairness.ts';
 import { declareHasten } from './queue-suite-hasten.ts';
 import { declareOperator } from './queue-suite-operator.ts';
@@ -54,6 +55,7 @@ export function runQueueSuite(name: string, createHarness: () => Promise<QueueHa
     declareFinish(declare);
     declareRestart(declare);
     declareResubmission(declare);
+    declareDsn(declare);
     declareView(declare);
   });
 }

@@ -21,6 +21,26 @@ export interface Recipient {
   /** The address after rewriting; what is delivered to. */
   readonly address: Uint8Array;
   readonly channel: Channel;
+  readonly dsn?: RecipientDsn | undefined;
+}
+
+/** Bits of {@link RecipientDsn.notify}. */
+export const NOTIFY = { success: 1, failure: 2, delay: 4 } as const;
+
+/** What the sender asked to be told about a recipient (RFC 3461); characters are bytes, each text at most 1000 long. */
+export interface RecipientDsn {
+  /** The {@link NOTIFY} bits together; 0 for NEVER, undefined if nothing was said. */
+  readonly notify?: number | undefined;
+  /** The original recipient as it stood in ORCPT: address type, semicolon, address in xtext. */
+  readonly orcpt?: string | undefined;
+}
+
+/** What the sender asked for the whole message (RFC 3461). */
+export interface MessageDsn {
+  /** How much of the message a report of failure returns. */
+  readonly ret?: 'full' | 'hdrs' | undefined;
+  /** The sender's own name for the envelope as it stood in ENVID: xtext, at most 1000 characters. */
+  readonly envid?: string | undefined;
 }
 
 /**
@@ -40,6 +60,7 @@ export interface Envelope {
   /** Envelope sender; empty for a bounce; may end in `-@[]` (VERP). */
   readonly sender: Uint8Array;
   readonly recipients: readonly Recipient[];
+  readonly dsn?: MessageDsn | undefined;
 }
 
 /** Characters of a {@link Fingerprint}. */
@@ -97,7 +118,16 @@ export interface Job {
   /** Bytes of the message. */
   readonly size: number;
   /** Recipients of the destination that are still to do; `index` names the recipient in the message. */
-  readonly recipients: readonly { readonly index: number; readonly address: Uint8Array }[];
+  readonly recipients: readonly JobRecipient[];
+  readonly dsn?: MessageDsn | undefined;
+}
+
+/** A recipient of a job. */
+export interface JobRecipient {
+  /** Names the recipient in the message. */
+  readonly index: number;
+  readonly address: Uint8Array;
+  readonly dsn?: RecipientDsn | undefined;
 }
 
 /** What became of one recipient of a job in this attempt; a recipient without verdict stays `todo`. */
@@ -115,6 +145,7 @@ export interface QueuedMessage {
   readonly size: number;
   readonly sender: Uint8Array;
   readonly recipients: readonly (Recipient & { readonly state: RecipientState })[];
+  readonly dsn?: MessageDsn | undefined;
   /** When the first destination of each channel with work left is tried next, ms since 1970, or {@link HELD_MS}. */
   readonly due: { readonly local?: number; readonly remote?: number };
 }
@@ -123,6 +154,7 @@ export interface QueuedMessage {
 export interface Failure {
   readonly address: Uint8Array;
   readonly report: string;
+  readonly dsn?: RecipientDsn | undefined;
 }
 
 /** What a settlement left: nothing to do any more, and if so whom to bounce for. */
@@ -137,6 +169,7 @@ export interface FinishedMessage {
   readonly sender: Uint8Array;
   readonly birthMs: number;
   readonly failures: readonly Failure[];
+  readonly dsn?: MessageDsn | undefined;
 }
 
 /** Due time of what an operator holds: the last that a date can tell, so that every store keeps it as it is. */

@@ -103,6 +103,22 @@ test('a database that had no destinations takes verdicts and new messages', () =
     index.close();
   }));
 
+test('a database that knew no notifications keeps what new messages ask', () =>
+  withFolder((path) => {
+    migrated(path).close();
+    const index = new SqliteIndex(path);
+    const asking = row(7, 'far', 100);
+    const recipients = asking.recipients.map((one) => ({ ...one, dsn: { notify: 3 } }));
+    index.insert([{ ...asking, dsn: { envid: 'e' }, recipients }, row(8, 'far', 101)], 18);
+    const [old, asked, plain] = index
+      .claim('remote', [{ destination: 'far', untilMs: 3000, limit: 5 }])
+      .jobs.sort((a, b) => a.id - b.id);
+    assert.deepEqual([asked?.dsn, asked?.recipients[0]?.dsn], [{ envid: 'e' }, { notify: 3 }]);
+    for (const job of [old, plain])
+      assert.deepEqual([job?.dsn, job?.recipients[0]?.dsn], [undefined, undefined]);
+    index.close();
+  }));
+
 function row(id: number, destination: string, dueMs: number): IndexRow {
   return {
     id,

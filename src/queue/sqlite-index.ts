@@ -2,16 +2,19 @@
 // that calls which wait together share one flush. docs/internals/queue.md has the tables.
 
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { decodeMessageDsn, decodeRecipientDsn, encodeMessageDsn, encodeRecipientDsn } from './dsn-record.ts';
 import type { Settlement } from './entry.ts';
-import { INSERT_PART, insertPart, migrateIndex, unpackPositions } from './index-parts.ts';
+import { addDsnColumns, INSERT_PART, insertPart, migrateIndex, unpackPositions } from './index-parts.ts';
 import type { IndexRow, IndexState, PartName, Wanted } from './message-index.ts';
 import type {
   Channel,
-  Failure,
   FinishedMessage,
   Job,
+  JobRecipient,
+  MessageDsn,
   MessageId,
   QueuedMessage,
+  RecipientDsn,
   RecipientState,
   Verdict,
 } from './queue.ts';
@@ -53,6 +56,7 @@ interface MessageRow {
   sender: Uint8Array;
   body: Uint8Array | null;
   parts: number;
+  dsn: Uint8Array | null;
 }
 
 interface WaitingRow {
@@ -65,6 +69,7 @@ interface RecipientRow {
   channel: number;
   state: number;
   address: Uint8Array;
+  dsn: Uint8Array | null;
 }
 
 /** See the head of this file. */
@@ -90,6 +95,7 @@ export class SqliteIndex {
     this.#db.exec('BEGIN EXCLUSIVE');
     this.#db.exec(SCHEMA);
     migrateIndex(this.#db);
+    addDsnColumns(this.#db);
     this.#db.exec(FINISHED_INDEX);
     this.#db.exec('COMMIT');
     this.#messages = this.#number(COUNT_MESSAGES);
@@ -189,7 +195,7 @@ export class SqliteIndex {
     );
     if (ended !== 0) this.#run('UPDATE message SET parts = parts - 1 WHERE id = ?', id);
     if (ended !== 0 || nextDueMs !== undefined) this.#setOut(part, id, false);
-    const row = this.#row<MessageRow>('SELECT id, birth, sender, parts FROM message WHERE id = ?', id);
+    const row = this.#row<MessageRow>('SELECT id, birth, sender, parts, dsn FROM message WHERE id = ?', id);
     const finished = row?.parts === 0 ? this.#finishedMessage(row) : undefined;
     if (finished !== undefined && finished.failures.length === 0) this.remove(id);
     return { ...this.#state([part]), finished, settlement };
@@ -264,14 +270,14 @@ export class SqliteIndex {
 
   finished(): FinishedMessage[] {
     const rows = this.#rows<MessageRow>(
-      'SELECT id, birth, sender, parts FROM message WHERE parts = 0 ORDER BY id',
+      'SELECT id, birth, sender, parts, dsn FROM message WHERE parts = 0 ORDER BY id',
     );
     return rows.map((row) => this.#finishedMessage(row));
   }
 
   list(after: MessageId, limit: number): QueuedMessage[] {
     const rows = this.#rows<MessageRow>(
-      'SELECT id, birth, size, sender FROM message WHERE id > ? ORDER BY id LIMIT ?',
+      'SELECT id, birth, size, sender, dsn FROM message WHERE id > ? ORDER BY id LIMIT ?',
       after,
       limit,
     );
@@ -280,12 +286,14 @@ export class SqliteIndex {
       birthMs: row.birth,
       size: row.size,
       sender: row.sender,
-      recipients: this.#recipients(row.id).map(({ address, channel, state }) => ({
+      recipients: this.#recipients(row.id).map(({ address, channel, state, dsn }) => ({
         address,
         channel: CHANNELS[channel]!,
         state: STATES[state]!,
+        ...recipientDsn(dsn),
       })),
       due: this.#dueTimes(row.id),
+      ...messageDsn(row.dsn),
     }));
   }
 
@@ -310,22 +318,24 @@ export class SqliteIndex {
 
   #insertRow(row: IndexRow): void {
     this.#run(
-      'INSERT INTO message (id, birth, size, sender, body, parts) VALUES (?, ?, ?, ?, ?, ?)',
+      'INSERT INTO message (id, birth, size, sender, body, parts, dsn) VALUES (?, ?, ?, ?, ?, ?, ?)',
       row.id,
       row.birthMs,
       row.size,
       row.sender,
       row.body ?? null,
       row.parts.length,
+      row.dsn === undefined ? null : encodeMessageDsn(row.dsn),
     );
-    row.recipients.forEach(({ address, channel, state }, position) => {
+    row.recipients.forEach(({ address, channel, state, dsn }, position) => {
       this.#run(
-        'INSERT INTO recipient (message, position, channel, state, address) VALUES (?, ?, ?, ?, ?)',
+        'INSERT INTO recipient (message, position, channel, state, address, dsn) VALUES (?, ?, ?, ?, ?, ?)',
         row.id,
         position,
         CHANNELS.indexOf(channel),
         STATES.indexOf(state),
         address,
+        dsn === undefined ? null : encodeRecipientDsn(dsn),
       );
     });
     for (const { position, report } of row.failures) this.#insertFailure(row.id, position, report);
@@ -370,39 +380,41 @@ export class SqliteIndex {
   }
 
   #job({ channel, destination }: PartName, { message: id, due }: WaitingRow): Job {
-    const row = this.#row<MessageRow>('SELECT id, birth, size, sender FROM message WHERE id = ?', id)!;
+    const row = this.#row<MessageRow>('SELECT id, birth, size, sender, dsn FROM message WHERE id = ?', id)!;
     const { positions } = this.#row<{ positions: Uint8Array }>(
       'SELECT positions FROM part WHERE message = ? AND channel = ? AND destination = ?',
       id,
       CHANNELS.indexOf(channel),
       destination,
     )!;
-    const recipients: { index: number; address: Uint8Array }[] = [];
+    const recipients: JobRecipient[] = [];
     for (const position of unpackPositions(positions)) {
       const recipient = this.#row<RecipientRow>(
-        'SELECT state, address FROM recipient WHERE message = ? AND position = ?',
+        'SELECT state, address, dsn FROM recipient WHERE message = ? AND position = ?',
         id,
         position,
       );
-      if (recipient?.state === 0) recipients.push({ index: position, address: recipient.address });
+      if (recipient?.state !== 0) continue;
+      recipients.push({ index: position, address: recipient.address, ...recipientDsn(recipient.dsn) });
     }
     const { sender, birth: birthMs, size } = row;
-    return { id, channel, destination, dueMs: due, sender, birthMs, size, recipients };
+    const asked = messageDsn(row.dsn);
+    return { id, channel, destination, dueMs: due, sender, birthMs, size, recipients, ...asked };
   }
 
   #recipients(id: MessageId): RecipientRow[] {
     return this.#rows<RecipientRow>(
-      'SELECT position, channel, state, address FROM recipient WHERE message = ? ORDER BY position',
+      'SELECT position, channel, state, address, dsn FROM recipient WHERE message = ? ORDER BY position',
       id,
     );
   }
 
   #finishedMessage(row: MessageRow): FinishedMessage {
-    const failures = this.#rows<Failure & { report: string }>(
-      'SELECT address, report FROM failure JOIN recipient USING (message, position) WHERE message = ? ORDER BY serial',
+    const failures = this.#rows<{ address: Uint8Array; report: string; dsn: Uint8Array | null }>(
+      'SELECT address, report, dsn FROM failure JOIN recipient USING (message, position) WHERE message = ? ORDER BY serial',
       row.id,
-    ).map(({ address, report }) => ({ address, report }));
-    return { id: row.id, sender: row.sender, birthMs: row.birth, failures };
+    ).map(({ address, report, dsn }) => ({ address, report, ...recipientDsn(dsn) }));
+    return { id: row.id, sender: row.sender, birthMs: row.birth, failures, ...messageDsn(row.dsn) };
   }
 
   #prepare(sql: string): StatementSync {
@@ -432,6 +444,14 @@ export class SqliteIndex {
   #number(sql: string, ...values: readonly (number | string)[]): number {
     return this.#row<{ n: number }>(sql, ...values)?.n ?? 0;
   }
+}
+
+function messageDsn(bytes: Uint8Array | null): { dsn?: MessageDsn } {
+  return bytes === null ? {} : { dsn: decodeMessageDsn(bytes) };
+}
+
+function recipientDsn(bytes: Uint8Array | null): { dsn?: RecipientDsn } {
+  return bytes === null ? {} : { dsn: decodeRecipientDsn(bytes) };
 }
 
 function outKey({ channel, destination }: PartName): string {
