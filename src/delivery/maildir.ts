@@ -3,10 +3,10 @@
 // half a message. maildir-name.ts says how an address becomes a path. Source: cr.yp.to/proto/maildir.html, maildir(5).
 
 import { link } from 'node:fs';
-import { bytesOf, concatBytes } from '../core/bytes/bytes.ts';
+import { concatBytes } from '../core/bytes/bytes.ts';
 import { domainOf } from '../core/format/domain-map.ts';
 import { formatMessageName, mailboxPath } from '../core/format/maildir-name.ts';
-import { quoteAddress } from '../core/message/quote.ts';
+import { formatDeliveredTo, formatReturnPath } from '../core/message/delivery-lines.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
 import type { Clock } from '../host/clock.ts';
 import { type Files, NODE_FILES, type OpenFile } from '../host/files.ts';
@@ -40,8 +40,6 @@ export interface MaildirSettings {
 }
 
 const KNOWN_MAILBOXES_MAX = 10_000;
-const LF = 10;
-const UNDERSCORE = 95;
 const DELIVERED: Outcome = { letter: 'K', text: 'did 1+0+0\n' };
 const NO_MAILBOX: Outcome = { letter: 'D', text: 'Sorry, no mailbox can have that name. (#5.1.3)\n' };
 
@@ -181,18 +179,7 @@ export class MaildirTransport implements LocalTransport {
   }
 }
 
-/** The message with `Return-Path: <SENDER>` and `Delivered-To: ADDRESS` on top; a LF in an address becomes `_`. */
+/** The message with its Return-Path and Delivered-To lines on top. */
 function formatDelivered({ sender, address, message }: LocalDelivery): Uint8Array {
-  return concatBytes([
-    bytesOf('Return-Path: <'),
-    onOneLine(quoteAddress(sender)),
-    bytesOf('>\nDelivered-To: '),
-    onOneLine(address),
-    bytesOf('\n'),
-    message,
-  ]);
-}
-
-function onOneLine(bytes: Uint8Array): Uint8Array {
-  return bytes.includes(LF) ? bytes.map((byte) => (byte === LF ? UNDERSCORE : byte)) : bytes;
+  return concatBytes([formatReturnPath(sender), formatDeliveredTo(address), message]);
 }

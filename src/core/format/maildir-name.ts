@@ -59,12 +59,17 @@ export interface DeliveryIdentity {
  * in a crash can be recognised.
  */
 export function formatMessageName(identity: DeliveryIdentity, host: string): string {
-  let safeHost = '';
-  for (let i = 0; i < host.length; i++) {
-    const character = host.charAt(i);
-    safeHost += character === '/' ? '\\057' : character === ':' ? '\\072' : character;
-  }
   const seconds = Math.floor(identity.birthMs / 1000);
   const microseconds = (Math.floor(identity.birthMs) % 1000) * 1000;
-  return `${seconds}.M${microseconds}Q${identity.message}R${identity.recipient}.${safeHost}`;
+  return `${seconds}.M${microseconds}Q${identity.message}R${identity.recipient}.${safeHostName(host)}`;
+}
+
+/** The host's name as part of a message's name: `/` and `:` are written as octal escapes. */
+export function safeHostName(host: string): string {
+  let safe = '';
+  for (let i = 0; i < host.length; i++) {
+    const character = host.charAt(i);
+    safe += character === '/' ? '\\057' : character === ':' ? '\\072' : character;
+  }
+  return safe;
 }
