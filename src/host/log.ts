@@ -10,7 +10,7 @@ export interface Log {
 }
 
 /** Events that tell readers of lines nothing: another one says more. */
-const QUIET = ['delivery.start', 'message.end'];
+const QUIET = ['delivery.limits', 'delivery.start', 'message.end'];
 
 /** Log lines `event key=value …` to a function that takes one line with its LF. */
 export function createLineLog(writeLine: (line: string) => void): Log {

@@ -17,13 +17,21 @@ const LINE_BYTES_MAX = 1 << 20;
 const LF = 10;
 const DIGIT_ZERO = 48;
 
-/** Messages of that sender, recipient or Message-ID (with or without brackets), by number, oldest first. */
+/**
+ * Messages of that sender, recipient or Message-ID (with or without brackets), by number, oldest first. A word without `@` is a local
+ * part too, of any domain.
+ */
 export async function findMessagesOf(folder: string, word: string): Promise<number[]> {
-  const words = [word, word.startsWith('<') && word.endsWith('>') ? word.slice(1, -1) : `<${word}>`];
+  const bare = word.startsWith('<') && word.endsWith('>') ? word.slice(1, -1) : word;
+  const words = [bare, `<${bare}>`];
   const ids = new Set<number>();
   const needles = words.map((one) => JSON.stringify(one));
+  const local = bare.includes('@') || bare === '' ? undefined : `${bare}@`;
+  if (local !== undefined) needles.push(JSON.stringify(local).slice(0, -1));
+  const isMeant = (one: string | number | undefined) =>
+    words.includes(String(one ?? '\n')) || (local !== undefined && String(one ?? '').startsWith(local));
   for await (const { id, sender, recipient, messageId } of findEvents(folder, needles)) {
-    if ([sender, recipient, messageId].some((one) => words.includes(String(one ?? '\n')))) ids.add(id);
+    if (isMeant(sender) || isMeant(recipient) || words.includes(String(messageId ?? '\n'))) ids.add(id);
   }
   return [...ids].sort((a, b) => a - b);
 }

@@ -2,15 +2,13 @@
 // reads the same, since it writes down anew what is still to be recognised.
 
 import { readControlNumber } from '../host/control.ts';
-import type { ResubmissionLimits } from '../queue/resubmissions.ts';
-
-const WINDOW_SECONDS = 86_400;
-const COUNT_MAX = 200_000;
+import { DEFAULT_RESUBMISSION_LIMITS, type ResubmissionLimits } from '../queue/resubmissions.ts';
 
 /** From `HOME/control/resubmissionwindow`, in seconds, and `HOME/control/resubmissioncount`. @throws SystemError */
 export function readResubmissionLimits(home: string): ResubmissionLimits {
+  const { windowMs, countMax } = DEFAULT_RESUBMISSION_LIMITS;
   return {
-    windowMs: readControlNumber(home, 'resubmissionwindow', WINDOW_SECONDS) * 1000,
-    countMax: readControlNumber(home, 'resubmissioncount', COUNT_MAX),
+    windowMs: readControlNumber(home, 'resubmissionwindow', windowMs / 1000) * 1000,
+    countMax: readControlNumber(home, 'resubmissioncount', countMax),
   };
 }

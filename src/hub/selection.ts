@@ -9,7 +9,7 @@ export interface Selection {
   readonly ids?: readonly MessageId[] | undefined;
   /** An address; `<>` is the sender of bounces. */
   readonly sender?: string | undefined;
-  /** An address or `@domain`: of a recipient that is left to do. */
+  /** An address, `@domain`, or `local@` for any domain: of a recipient that is left to do. */
   readonly recipient?: string | undefined;
   /** Accepted longer ago than so many seconds. */
   readonly olderSeconds?: number | undefined;
@@ -49,7 +49,10 @@ function createMatcher(selection: Selection, nowMs: number): (message: QueuedMes
     if (recipient === undefined) return true;
     return message.recipients.some(({ address, state }) => {
       if (state !== 'todo') return false;
-      if (domain === undefined) return textOf(lowerCase(address)) === recipient;
+      if (domain === undefined) {
+        const text = textOf(lowerCase(address));
+        return text === recipient || (recipient.endsWith('@') && text.startsWith(recipient));
+      }
       const own = domainOf(address);
       return own !== undefined && textOf(lowerCase(own)) === domain;
     });

@@ -46,7 +46,8 @@ export async function runWhy(home: string, word: string, json: boolean): Promise
 /** From the events, and from the queue what has not been tried yet. */
 async function findMessages(home: string, word: string): Promise<number[]> {
   const ids = new Set(await findMessagesOf(eventFolder(home), word));
-  const order: Order = { action: 'hold', selection: { recipient: word }, dryRun: true };
+  const recipient = word.includes('@') ? word : `${word}@`;
+  const order: Order = { action: 'hold', selection: { recipient }, dryRun: true };
   let text = '';
   const onBytes = (bytes: Uint8Array) => {
     text += Buffer.from(bytes).toString('latin1');
