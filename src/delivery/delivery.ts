@@ -37,7 +37,7 @@ export interface DeliverySettings {
   readonly policy: DeliveryPolicy;
   /** See createBounceSubmitter(). */
   readonly submitBounce: SubmitBounce;
-  /** Connections to one destination at a time unless smtproutes names it, which gets concurrencyremote. */
+  /** Connections to one destination at a time unless smtproutes names it, which gets three quarters of concurrencyremote. */
   readonly perDestination?: number;
 }
 
@@ -129,13 +129,15 @@ function createLocalPolicy({ policy, local }: DeliverySettings): ChannelPolicy {
 function createRemotePolicy(settings: DeliverySettings, rules: () => DestinationRules): ChannelPolicy {
   const { policy, transport, perDestination = PER_DESTINATION } = settings;
   const { concurrencyremote, queuelifetime, smtproutes } = policy;
+  // Nothing that is slow from one moment to the next may hold every slot.
+  const share = concurrencyremote - Math.floor(concurrencyremote / 4);
   const relays = new Map(smtproutes.listValues().map((value) => [relayKey(value), parseRelay(value).host]));
   const ruleOf = (destination: string) => rules().find(relays.get(destination) ?? destination);
   return {
     concurrency: concurrencyremote,
     trusting: false,
     limitOf: (destination) =>
-      limitBy(ruleOf(destination), relays.has(destination) ? concurrencyremote : perDestination),
+      limitBy(ruleOf(destination), relays.has(destination) ? share : Math.min(share, perDestination)),
     groupOf(exchanger) {
       const rule = rules().findGroup(exchanger);
       return rule && { name: rule.name, limit: limitBy(rule, concurrencyremote) };

@@ -1,10 +1,13 @@
 // Which delivery runs next: slots, limits and turns. Knows nothing of messages; whoever drives it runs what take() gives.
 // Destinations are lanes. A lane waits in the row of its standing, and rows have shares of the slots:
 //   good    all slots
-//   new     half of the slots together with silent
+//   new     all but a tenth, half of the slots together with silent before the answer; one lane a tenth, or two
 //   silent  a quarter of the slots, and one delivery at a time
+//   slow    a quarter of the slots
 // A delivery without answer is cut short when its patience is over and others wait for its slot. So a lane that answers
-// waits for a slot half a second at most, however many others never answer. Everything takes constant time, save cutting.
+// waits for a slot half a second at most, however many others never answer. A delivery that has its answer is never cut:
+// shares alone keep hosts that take a message a byte at a time from holding everything. Everything takes constant time,
+// save a look at what runs.
 
 import type { Clock } from '../host/clock.ts';
 import { Turns } from '../queue/turns.ts';
@@ -53,6 +56,8 @@ interface Lane<Unit> {
   /** Whether the queue passes it over until resume(). */
   passedOver: boolean;
   timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
+  /** When a delivery last ended with an answer, ms since 1970. */
+  endedMs: number;
 }
 
 interface Running<Unit> extends Ticket {
@@ -60,7 +65,8 @@ interface Running<Unit> extends Ticket {
   readonly abort: AbortController;
   readonly startMs: number;
   standing: Standing;
-  answered: boolean;
+  /** When the partner answered, ms since 1970. */
+  answeredMs: number | undefined;
   group: Limit | undefined;
 }
 
@@ -69,8 +75,10 @@ interface Promised<Unit> {
   readonly standing: Standing;
 }
 
-const STANDINGS: readonly Standing[] = ['new', 'good', 'silent'];
+const STANDINGS: readonly Standing[] = ['new', 'good', 'silent', 'slow'];
 const LOOK_AGAIN_MS = 500;
+/** A lane is slow when a delivery has its answer for so long, and none has ended meanwhile. */
+const SLOW_MS = 10_000;
 const GROUPS_KNOWN_MAX = 100_000;
 
 /** See the head of this file. */
@@ -83,6 +91,7 @@ export class Scheduler<Unit> {
     good: new Turns(),
     new: new Turns(),
     silent: new Turns(),
+    slow: new Turns(),
   };
   /** Lanes that are left alone: what waits in them is deferred. */
   readonly #alone = new Turns<Lane<Unit>>();
@@ -91,7 +100,9 @@ export class Scheduler<Unit> {
   readonly #blocked = new Map<Limit, Set<Lane<Unit>>>();
   readonly #running = new Set<Running<Unit>>();
   /** Slots in use or promised, by standing. */
-  readonly #slots: Record<Standing, number> = { good: 0, new: 0, silent: 0 };
+  readonly #slots: Record<Standing, number> = { good: 0, new: 0, silent: 0, slow: 0 };
+  /** Those of lanes that are new or silent, and have no answer yet. */
+  #unanswered = 0;
   readonly #promised: Promised<Unit>[] = [];
   #turn = 0;
   #stopped = false;
@@ -105,8 +116,8 @@ export class Scheduler<Unit> {
 
   /** Slots that are neither in use nor promised. */
   get free(): number {
-    const { good, new: fresh, silent } = this.#slots;
-    return this.#settings.concurrency - good - fresh - silent;
+    const { good, new: fresh, silent, slow } = this.#slots;
+    return this.#settings.concurrency - good - fresh - silent - slow;
   }
 
   /** Deliveries under way. */
@@ -124,7 +135,7 @@ export class Scheduler<Unit> {
     const standing = this.#standing(lane);
     if (this.#opensMs(lane) <= this.#settings.clock.nowMs() && this.#hasRoom(standing)) {
       this.#promised.push({ lane, standing });
-      this.#slots[standing]++;
+      this.#occupy(standing, 1);
       lane.limit.running++;
       return true;
     }
@@ -139,9 +150,15 @@ export class Scheduler<Unit> {
   }
 
   #release({ lane, standing }: Promised<Unit>): void {
-    this.#slots[standing]--;
+    this.#occupy(standing, -1);
     lane.limit.running--;
     this.#update(lane);
+  }
+
+  /** Counts slots of deliveries without answer. */
+  #occupy(standing: Standing, count: number): void {
+    this.#slots[standing] += count;
+    if (isUntried(standing)) this.#unanswered += count;
   }
 
   /** Adds the work of a job; gives what may run at once on a slot that was promised to the destination. */
@@ -191,19 +208,24 @@ export class Scheduler<Unit> {
    */
   answered(ticket: Ticket, exchanger?: string): boolean {
     const running = ticket as Running<Unit>;
-    if (running.answered) return false;
+    if (running.answeredMs !== undefined) return false;
     if (running.signal.aborted) this.#cutting--;
-    running.answered = true;
+    running.answeredMs = this.#settings.clock.nowMs();
     const { lane } = running;
     if (exchanger !== undefined) this.#join(running, exchanger);
-    const isNews = running.standing !== 'good' && this.#running.has(running);
+    const isNews = isUntried(running.standing) && this.#running.has(running);
     if (isNews) {
-      this.#slots[running.standing]--;
-      running.standing = 'good';
-      this.#slots.good++;
+      this.#unanswered--;
+      this.#count(running, 'new');
     }
     if (this.#standings.answered(lane.key) || isNews) this.#update(lane);
     return isNews;
+  }
+
+  #count(running: Running<Unit>, standing: Standing): void {
+    this.#slots[running.standing]--;
+    running.standing = standing;
+    this.#slots[standing]++;
   }
 
   /** A delivery has ended. @returns whether it is to be tried again, since it was cut short and that is the first time */
@@ -212,10 +234,11 @@ export class Scheduler<Unit> {
     const { lane, group } = running;
     const nowMs = this.#settings.clock.nowMs();
     this.#running.delete(running);
-    this.#slots[running.standing]--;
+    if (running.answeredMs === undefined) this.#occupy(running.standing, -1);
+    else this.#slots[running.standing]--;
     lane.limit.end();
     group?.end();
-    if (running.signal.aborted && !running.answered) {
+    if (running.signal.aborted && running.answeredMs === undefined) {
       this.#cutting--;
       // Whoever is next to be cut may be so at once.
       this.#stopWatch?.();
@@ -223,7 +246,9 @@ export class Scheduler<Unit> {
     }
     let again = false;
     if (contact === 'answered') {
-      this.#standings.answered(lane.key);
+      if (!this.#isLate(running, nowMs)) this.#standings.took(lane.key, 'good');
+      else if (nowMs - lane.endedMs >= SLOW_MS) this.#standings.took(lane.key, 'slow');
+      lane.endedMs = nowMs;
     } else if (contact === 'cut' && !this.#standings.cut(lane.key)) {
       again = true;
     } else {
@@ -250,7 +275,7 @@ export class Scheduler<Unit> {
   /** Lets go of timers and of deliveries without answer; nothing is taken any more. */
   stop(): void {
     this.#stopped = true;
-    for (const { abort, answered } of this.#running) if (!answered) abort.abort();
+    for (const { abort, answeredMs } of this.#running) if (answeredMs === undefined) abort.abort();
     this.#stopWatch?.();
     for (const { timer } of this.#lanes.values()) timer?.cancel();
   }
@@ -266,6 +291,7 @@ export class Scheduler<Unit> {
         jobs: [],
         passedOver: false,
         timer: undefined,
+        endedMs: 0,
       };
       this.#lanes.set(key, lane);
     }
@@ -277,17 +303,28 @@ export class Scheduler<Unit> {
   }
 
   #hasRoom(standing: Standing): boolean {
-    if (this.free <= 0) return false;
-    const { new: fresh, silent } = this.#slots;
+    if (standing === 'good') return this.free > 0;
+    if (this.free <= this.#tenth) return false;
     const { concurrency } = this.#settings;
-    if (standing === 'good') return true;
-    if (fresh + silent >= Math.max(1, Math.floor(concurrency / 2))) return false;
-    return standing === 'new' || silent < Math.max(1, Math.floor(concurrency / 4));
+    if (isUntried(standing) && this.#unanswered >= Math.max(1, Math.floor(concurrency / 2))) return false;
+    return standing === 'new' || this.#slots[standing] < Math.max(1, Math.floor(concurrency / 4));
+  }
+
+  /** What lanes that took nothing in good time so far leave to the others. */
+  get #tenth(): number {
+    const { concurrency } = this.#settings;
+    return concurrency < 4 ? 0 : Math.max(1, Math.floor(concurrency / 10));
+  }
+
+  /** Deliveries that a lane may have at a time, whatever its own limit is. */
+  #runningMax(standing: Standing): number {
+    if (standing === 'silent') return 1;
+    return standing === 'new' ? Math.max(2, this.#tenth) : Number.POSITIVE_INFINITY;
   }
 
   #opensMs(lane: Lane<Unit>): number {
-    const isBusy = this.#standing(lane) === 'silent' && lane.limit.running > 0;
-    return isBusy ? Number.POSITIVE_INFINITY : Math.max(lane.limit.opensMs, lane.group?.opensMs ?? 0);
+    if (lane.limit.running >= this.#runningMax(this.#standing(lane))) return Number.POSITIVE_INFINITY;
+    return Math.max(lane.limit.opensMs, lane.group?.opensMs ?? 0);
   }
 
   /** Puts a lane where it belongs after a change. */
@@ -343,9 +380,9 @@ export class Scheduler<Unit> {
     const abort = new AbortController();
     const { group, key: destination } = lane;
     const { signal } = abort;
-    const running = { destination, lane, abort, signal, startMs, standing, answered: false, group };
+    const running = { destination, lane, abort, signal, startMs, standing, answeredMs: undefined, group };
     this.#running.add(running);
-    this.#slots[standing]++;
+    this.#occupy(standing, 1);
     lane.limit.begin(startMs);
     group?.begin(startMs);
     this.#update(lane);
@@ -382,27 +419,43 @@ export class Scheduler<Unit> {
     this.#blocked.delete(group);
   }
 
-  /** Sees to it that deliveries without answer are cut short as long as others wait for their slots. */
+  /** As long as others wait for slots: sees who is slow, and cuts short deliveries without answer. */
   #watch(): void {
     if (this.#stopWatch !== undefined || this.#stopped || this.#settings.trusting) return;
+    if (STANDINGS.every((standing) => this.#rows[standing].size === 0)) return;
     const nowMs = this.#settings.clock.nowMs();
-    const nextMs = this.#cutOne(nowMs);
-    if (nextMs === undefined) return;
-    const waitMs = Math.min(Math.max(nextMs - nowMs, 1), LOOK_AGAIN_MS);
+    const nextMs = Math.min(this.#seeSlow(nowMs), this.#cutOne(nowMs));
+    const waitMs = Math.max(nextMs - nowMs, 1);
     this.#stopWatch = this.#settings.clock.after(waitMs, () => {
       this.#stopWatch = undefined;
       this.#watch();
     });
   }
 
-  /** Cuts the first delivery whose patience is over. @returns when to look again; undefined if nobody waits */
-  #cutOne(nowMs: number): number | undefined {
-    const { good, new: fresh, silent } = this.#rows;
-    if (good.size + fresh.size + silent.size === 0) return undefined;
+  /** Whether it has its answer for a long time. */
+  #isLate({ answeredMs }: Running<Unit>, nowMs: number): boolean {
+    return answeredMs !== undefined && nowMs - answeredMs >= SLOW_MS;
+  }
+
+  /** Counts what is late as slow. @returns when to look again */
+  #seeSlow(nowMs: number): number {
+    for (const running of this.#running) {
+      const { lane, standing } = running;
+      const isSlow = this.#isLate(running, nowMs) && nowMs - lane.endedMs >= SLOW_MS;
+      if (!isSlow || standing === 'slow') continue;
+      this.#count(running, 'slow');
+      this.#standings.took(lane.key, 'slow');
+      this.#update(lane);
+    }
+    return nowMs + LOOK_AGAIN_MS;
+  }
+
+  /** Cuts the first delivery whose patience is over. @returns when to look again */
+  #cutOne(nowMs: number): number {
     let nextMs = nowMs + LOOK_AGAIN_MS;
     if (this.#cutting > 0) return nextMs;
     for (const running of this.#running) {
-      if (running.answered || !this.#isInTheWay(running)) continue;
+      if (running.answeredMs !== undefined || !this.#isInTheWay(running)) continue;
       const endMs = running.startMs + this.#standings.patienceMs(running.lane.key);
       if (endMs > nowMs) {
         nextMs = Math.min(nextMs, endMs);
@@ -418,8 +471,14 @@ export class Scheduler<Unit> {
   /** Whether another lane waits for the slot that it holds. */
   #isInTheWay({ lane, standing }: Running<Unit>): boolean {
     const isRival = (row: Turns<Lane<Unit>>) => row.size > 1 || (row.size === 1 && row.first() !== lane);
-    if (standing === 'silent' && isRival(this.#rows.silent)) return true;
-    if (isRival(this.#rows.new) && (standing !== 'good' || this.free <= 0)) return true;
-    return this.free <= 0 && isRival(this.#rows.good);
+    const { good, new: fresh, silent, slow } = this.#rows;
+    if (standing === 'silent' && isRival(silent)) return true;
+    if (standing === 'slow' && isRival(slow)) return true;
+    if (isRival(fresh) && (isUntried(standing) || this.free <= this.#tenth)) return true;
+    return this.free <= 0 && isRival(good);
   }
+}
+
+function isUntried(standing: Standing): boolean {
+  return standing === 'new' || standing === 'silent';
 }

@@ -1,13 +1,13 @@
-// What is remembered of destinations, so that the ones that do not answer cannot keep the others waiting: who answered
-// last time, who did not and until when it is left alone. In memory only: after a restart every destination is new, and
-// the first attempts tell again which are dead.
+// What is remembered of destinations, so that the ones that do not answer, or take their time after it, cannot keep the
+// others waiting: who finished a delivery last time, who was slow, who did not answer and until when it is left alone. In
+// memory only: after a restart every destination is new, and the first attempts tell again which are dead.
 // Source: the qmail-tcpto manual page has the idea; there a host is left alone for one to two hours after two time-outs.
 
-/** Answered last time; never tried; did not answer last time. */
-export type Standing = 'good' | 'new' | 'silent';
+/** Took a delivery in good time; never did so; did not answer last time; answers, and then takes long. */
+export type Standing = 'good' | 'new' | 'silent' | 'slow';
 
 interface Memory {
-  readonly silent: boolean;
+  readonly standing: Standing;
   /** Attempts in a row that were cut short. */
   readonly cuts: number;
   /** Attempts in a row that got no answer. */
@@ -22,8 +22,9 @@ const BACK_OFF_MAX_MS = 3_600_000;
 const PATIENCE_MS = 500;
 const CUTS_MAX = 2;
 
-const GOOD: Memory = { silent: false, cuts: 0, failures: 0, untilMs: 0 };
-const CUT: Memory = { ...GOOD, silent: true };
+const GOOD: Memory = { standing: 'good', cuts: 0, failures: 0, untilMs: 0 };
+const SLOW: Memory = { ...GOOD, standing: 'slow' };
+const CUT: Memory = { ...GOOD, standing: 'silent' };
 
 /** Standings by name of the destination (or address of a host). */
 export class Standings {
@@ -31,8 +32,7 @@ export class Standings {
   readonly #memories = new Map<string, Memory>();
 
   of(key: string): Standing {
-    const memory = this.#memories.get(key);
-    return memory === undefined ? 'new' : memory.silent ? 'silent' : 'good';
+    return this.#memories.get(key)?.standing ?? 'new';
   }
 
   /** Whether it is to be left alone now. */
@@ -45,11 +45,14 @@ export class Standings {
     return PATIENCE_MS * 4 ** (this.#memories.get(key)?.cuts ?? 0);
   }
 
-  /** @returns whether that is news */
+  /** It answers, so it is not silent any more; whether it takes anything is not known yet. @returns whether that is news */
   answered(key: string): boolean {
-    if (this.of(key) === 'good') return false;
-    this.#set(key, GOOD);
-    return true;
+    return this.of(key) === 'silent' && this.#memories.delete(key);
+  }
+
+  /** A delivery has ended with an answer, or is under way for so long that it counts as slow. */
+  took(key: string, how: 'good' | 'slow'): void {
+    if (this.of(key) !== how) this.#set(key, how === 'good' ? GOOD : SLOW);
   }
 
   /**
@@ -60,7 +63,7 @@ export class Standings {
     const { cuts, failures } = this.#memories.get(key) ?? CUT;
     const backOffMs = Math.min(BACK_OFF_MS * 2 ** failures, backOffMaxMs);
     this.#set(key, {
-      silent: true,
+      standing: 'silent',
       cuts,
       failures: failures + (backOffMaxMs > 0 ? 1 : 0),
       untilMs: nowMs + backOffMs,
@@ -71,7 +74,7 @@ export class Standings {
   cut(key: string): boolean {
     const memory = this.#memories.get(key) ?? CUT;
     const cuts = memory.cuts + 1;
-    this.#set(key, { ...memory, silent: true, cuts });
+    this.#set(key, { ...memory, standing: 'silent', cuts });
     return cuts > CUTS_MAX;
   }
 

@@ -269,30 +269,38 @@ test('one slow destination holds up no other and has a limit of its own', async 
   assert.deepEqual(await bench.queued(), []);
 });
 
-test('never more deliveries run than the channel allows, except that a relay has no limit of its own', async () => {
+test('a relay has three quarters of the channel once it took a message, and two deliveries before', async () => {
   const smtproutes = parseDomainMap([bytesOf(':relay.example')]);
-  const bench = await started({ controls: { concurrencyremote: 7, concurrencylocal: 3, smtproutes } });
+  const bench = await started({ controls: { concurrencyremote: 8, concurrencylocal: 3, smtproutes } });
   const { answer, open } = gate();
   bench.answer = () => answer;
   for (let i = 0; i < 30; i++) await bench.accept('s@a', [`u${i}@far${i}.example`, `u${i}@mx.example`]);
   await bench.settle();
-  assert.equal(bench.transactions.length, 7);
+  assert.equal(bench.transactions.length, 2);
   assert.equal(bench.delivered.length, 3);
+  const second = gate();
+  bench.answer = (_, __, channel) => (channel === 'local' ? OK : second.answer);
   open(OK);
+  await bench.settle();
+  assert.equal(bench.transactions.length, 2 + 6);
+  second.open(OK);
   await bench.settle();
   assert.deepEqual([bench.transactions.length, bench.delivered.length], [30, 30]);
 });
 
 test('never more deliveries run than the channel allows over all destinations', async () => {
   const bench = await started({ controls: { concurrencyremote: 4 } });
+  for (let i = 0; i < 10; i++) await bench.accept('s@a', [`first@far${i}.example`]);
+  await bench.settle();
+  assert.equal(bench.transactions.length, 10);
   const { answer, open } = gate();
   bench.answer = () => answer;
   for (let i = 0; i < 30; i++) await bench.accept('s@a', [`u${i}@far${i % 10}.example`]);
   await bench.settle();
-  assert.equal(bench.transactions.length, 4);
+  assert.equal(bench.transactions.length, 10 + 4);
   open(OK);
   await bench.settle();
-  assert.equal(bench.transactions.length, 30);
+  assert.equal(bench.transactions.length, 10 + 30);
 });
 
 test('concurrency 0 holds a channel and leaves the other one alone', async () => {

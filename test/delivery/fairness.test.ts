@@ -1,112 +1,16 @@
 // Ten thousand destinations in virtual time, half of them dead, one with a hundred thousand messages: how long a fresh
-// message to a live destination takes, at several moments. The network is played: a dead host keeps an attempt for a
-// minute unless it is cut short, a live one answers after 20 ms and takes the message after 50 ms.
+// message to a live destination takes, at several moments.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesOf, textOf } from '../../src/core/bytes/bytes.ts';
-import { NO_CONNECTION } from '../../src/core/policy/smtp-report.ts';
-import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts';
-import type { RemoteDelivery, RemoteResult, RemoteTransport } from '../../src/delivery/transport.ts';
+import { bytesOf } from '../../src/core/bytes/bytes.ts';
 import { ManualClock } from '../../src/host/manual-clock.ts';
-import { MemoryQueue, MemoryQueueStorage } from '../../src/queue/memory-queue.ts';
+import { MemoryQueueStorage } from '../../src/queue/memory-queue.ts';
+import { PlayedDelivery } from './played-network.ts';
 import { CONTROLS } from './support.ts';
 
 const DESTINATIONS = 10_000;
 const BACKLOG = 100_000;
-const isDead = (domain: string) => domain.startsWith('dead');
-
-/** A network in virtual time. */
-class PlayedNetwork implements RemoteTransport {
-  readonly #clock: ManualClock;
-  /** When the first message to each address was taken. */
-  readonly takenMs = new Map<string, number>();
-  taken = 0;
-  running = 0;
-  runningMax = 0;
-
-  constructor(clock: ManualClock) {
-    this.#clock = clock;
-  }
-
-  deliver({ destination, recipients, signal, onAnswer }: RemoteDelivery): Promise<RemoteResult> {
-    this.runningMax = Math.max(this.runningMax, ++this.running);
-    return new Promise((resolve) => {
-      const end = (contact: RemoteResult['contact'], outcome: RemoteResult['outcomes'][number]) => {
-        cancel();
-        signal?.removeEventListener('abort', cut);
-        this.running--;
-        resolve({ outcomes: recipients.map(() => outcome), contact });
-      };
-      const cut = () => end('cut', NO_CONNECTION);
-      const take = () => {
-        for (const address of recipients.map(textOf)) {
-          if (!this.takenMs.has(address)) this.takenMs.set(address, this.#clock.nowMs());
-        }
-        this.taken++;
-        end('answered', { letter: 'K', text: 'ok\n' });
-      };
-      const answer = () => {
-        signal?.removeEventListener('abort', cut);
-        onAnswer?.(`mx.${destination.host}`);
-        cancel = this.#clock.after(30, take);
-      };
-      let cancel = isDead(destination.host)
-        ? this.#clock.after(60_000, () => end('none', NO_CONNECTION))
-        : this.#clock.after(20, answer);
-      signal?.addEventListener('abort', cut);
-    });
-  }
-
-  async close(): Promise<void> {}
-}
-
-/** Delivery of a queue in memory over a played network. */
-class PlayedDelivery {
-  readonly queue: MemoryQueue;
-  readonly network: PlayedNetwork;
-  readonly delivery: Delivery;
-  readonly #clock: ManualClock;
-  #probes = 0;
-
-  constructor(clock: ManualClock, storage: MemoryQueueStorage) {
-    this.#clock = clock;
-    this.queue = new MemoryQueue(storage, clock);
-    this.network = new PlayedNetwork(clock);
-    this.delivery = createDelivery({
-      queue: this.queue,
-      clock,
-      log: { write: () => undefined },
-      policy: CONTROLS,
-      submitBounce: () => Promise.reject(new Error('nothing bounces here')),
-      local: { deliver: async () => ({ letter: 'K', text: '' }) },
-      transport: this.network,
-    });
-  }
-
-  accept(address: string) {
-    const recipient = { channel: 'remote', address: bytesOf(address) } as const;
-    return this.queue.begin().commit({ sender: bytesOf('s@a'), recipients: [recipient] });
-  }
-
-  /** Lets time pass; everything that happens takes its own time. */
-  async advanceTo(untilMs: number, isOver = () => false): Promise<void> {
-    await new Promise(setImmediate);
-    while (this.#clock.nowMs() < untilMs && !isOver()) {
-      this.#clock.advance(Math.min(this.#clock.nextTimerMs() ?? untilMs, untilMs) - this.#clock.nowMs());
-      await new Promise(setImmediate);
-    }
-  }
-
-  /** How long a fresh message takes, ms. */
-  async probe(domain: string): Promise<number> {
-    const address = `fresh${this.#probes++}@${domain}`;
-    const acceptedMs = this.#clock.nowMs();
-    await this.accept(address);
-    await this.advanceTo(acceptedMs + 10_000, () => this.network.takenMs.has(address));
-    return (this.network.takenMs.get(address) ?? Number.POSITIVE_INFINITY) - acceptedMs;
-  }
-}
 
 for (const backlogAt of ['dead0', 'live1']) {
   test(`a fresh message takes less than a second while 100,000 wait for ${backlogAt}`, async () => {
