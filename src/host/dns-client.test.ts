@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type DnsManners, startFakeDns } from '../../test/support/fake-dns-server.ts';
 import { bytesOf, textOf } from '../core/bytes/bytes.ts';
-import { createDnsClient, findNameOfIp, isAddressOfName } from './dns-client.ts';
+import { createDnsClient, createValidatingDnsClient, findNameOfIp, isAddressOfName } from './dns-client.ts';
 import { ManualClock } from './manual-clock.ts';
 
 const ZONE = {
@@ -98,5 +98,20 @@ test('with nobody listening the next server is asked at once', async () => {
     port: server.port,
   });
   assert.equal(textOf((await findNameOfIp(ask, '192.0.2.7'))!), 'mx.example');
+  await server.stop();
+});
+
+test('a validating server is asked to say what it has validated', async () => {
+  const isSecure = (question: string) => question === 'two.example A';
+  const server = await startFakeDns({ host: '127.0.0.1', port: 0, zone: ZONE }, { isSecure });
+  const options = { servers: ['127.0.0.1'], clock: new ManualClock(), port: server.port };
+  const ask = createValidatingDnsClient(options);
+  const told = async (name: string, type: 'A' | 'AAAA') => {
+    const answer = await ask(bytesOf(name), type);
+    return answer === 'failed' ? answer : [answer.records.length, answer.isSecure];
+  };
+  assert.deepEqual(await told('two.example', 'A'), [2, true]);
+  assert.deepEqual(await told('two.example', 'AAAA'), [1, false]);
+  assert.equal(await told('broken.example', 'A'), 'failed');
   await server.stop();
 });

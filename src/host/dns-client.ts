@@ -6,7 +6,12 @@
 import type { Socket as UdpSocket } from 'node:dgram';
 import { bytesOf, equalBytes } from '../core/bytes/bytes.ts';
 import { parseIpv4, parseIpv6 } from '../core/format/ip-address.ts';
-import { type DnsType, encodeDnsQuery, parseDnsAnswer } from '../core/protocol/dns/message.ts';
+import {
+  type DnsAnswer,
+  type DnsType,
+  encodeDnsQuery,
+  parseDnsAnswer,
+} from '../core/protocol/dns/message.ts';
 import { reverseDnsName } from '../core/protocol/dns/name.ts';
 import { listDnsServers } from '../core/protocol/dns/servers.ts';
 import type { Clock } from './clock.ts';
@@ -29,7 +34,18 @@ export type AskDns = (name: Uint8Array, type: DnsType) => Promise<DnsResult>;
 
 /** Makes the question. */
 export function createDnsClient(options: DnsClientOptions): AskDns {
-  return (name, type) => ask(options, name, type);
+  return async (name, type) => {
+    const answer = await ask(options, { name, type, asksValidation: false });
+    return answer === 'failed' ? answer : answer.records;
+  };
+}
+
+/** Asks servers that validate (DNSSEC), and tells whether they did; `failed` also if they found the answer forged. */
+export type AskValidatingDns = (name: Uint8Array, type: DnsType) => Promise<DnsAnswer | 'failed'>;
+
+/** Makes the question for servers that validate; whether to trust them and the way to them is up to the caller. */
+export function createValidatingDnsClient(options: DnsClientOptions): AskValidatingDns {
+  return (name, type) => ask(options, { name, type, asksValidation: true });
 }
 
 const RESOLV_CONF = '/etc/resolv.conf';
@@ -81,12 +97,21 @@ const UDP_TIMEOUTS_MS = [1000, 3000, 11_000, 45_000];
 const TCP_TIMEOUT_MS = 10_000;
 const DNS_PORT = 53;
 
-async function ask(options: DnsClientOptions, name: Uint8Array, type: DnsType): Promise<DnsResult> {
+interface Question {
+  readonly name: Uint8Array;
+  readonly type: DnsType;
+  readonly asksValidation: boolean;
+}
+
+async function ask(
+  options: DnsClientOptions,
+  { name, type, asksValidation }: Question,
+): Promise<DnsAnswer | 'failed'> {
   const { randomInt } = process.getBuiltinModule('node:crypto');
   for (const timeoutMs of UDP_TIMEOUTS_MS) {
     for (const server of options.servers) {
       // A new number for each packet, so that a late or forged answer fits none.
-      const query = encodeDnsQuery(randomInt(65_536), name, type);
+      const query = encodeDnsQuery(randomInt(65_536), name, type, asksValidation);
       if (query === undefined) return 'failed';
       const target = { ...options, server, query };
       let answer = await askByUdp({ ...target, timeoutMs });
@@ -103,11 +128,11 @@ interface Target extends DnsClientOptions {
   readonly timeoutMs: number;
 }
 
-function askByUdp(target: Target): Promise<DnsResult | 'truncated'> {
+function askByUdp(target: Target): Promise<DnsAnswer | 'failed' | 'truncated'> {
   const { server, query, port = DNS_PORT } = target;
   return new Promise((resolve) => {
     let socket: UdpSocket | undefined;
-    const end = once((answer: DnsResult | 'truncated') => {
+    const end = once((answer: DnsAnswer | 'failed' | 'truncated') => {
       callOff();
       socket?.close();
       resolve(answer);
@@ -130,11 +155,11 @@ function askByUdp(target: Target): Promise<DnsResult | 'truncated'> {
 
 const LENGTH_BYTES = 2;
 
-function askByTcp(target: Target): Promise<DnsResult> {
+function askByTcp(target: Target): Promise<DnsAnswer | 'failed'> {
   const { server, query, port = DNS_PORT } = target;
   return new Promise((resolve) => {
     const socket = process.getBuiltinModule('node:net').connect({ host: server, port, noDelay: true });
-    const end = once((answer: DnsResult) => {
+    const end = once((answer: DnsAnswer | 'failed') => {
       callOff();
       socket.destroy();
       resolve(answer);

@@ -4,7 +4,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 
-/** `NAME TYPE` to its data: names, dotted quads, texts. A failing name is `SERVFAIL`. */
+/** `NAME TYPE` to its data: names, dotted quads, texts, `10 mx.example`, `3 1 1 HEX`. A failing name is `SERVFAIL`. */
 export interface DnsZone {
   readonly [question: string]: readonly string[] | 'SERVFAIL';
 }
@@ -14,6 +14,8 @@ export interface DnsManners {
   readonly truncate?: boolean;
   /** Changes a packet before it is sent by UDP; undefined sends nothing. */
   readonly spoil?: (packet: Buffer) => Buffer | undefined;
+  /** Whether an answer, `NAME TYPE`, is said to be validated, if the question asks for that. */
+  readonly isSecure?: (question: string) => boolean;
 }
 
 /** A running server. */
@@ -24,7 +26,14 @@ export interface FakeDnsServer {
   stop(): Promise<void>;
 }
 
-const TYPES: { readonly [number: number]: string } = { 1: 'A', 12: 'PTR', 16: 'TXT', 28: 'AAAA' };
+const TYPES: { readonly [number: number]: string } = {
+  1: 'A',
+  12: 'PTR',
+  15: 'MX',
+  16: 'TXT',
+  28: 'AAAA',
+  52: 'TLSA',
+};
 
 /** Starts a server. @param port 0 picks one */
 export async function startFakeDns(
@@ -35,7 +44,9 @@ export async function startFakeDns(
   const answer = (query: Buffer, protocol: string) => {
     const { name, type, end } = readQuestion(query);
     questions.push(`${name} ${type} ${protocol}`);
-    return answerTo(query.subarray(0, end), { name, type, zone });
+    const packet = answerTo(query.subarray(0, end), { name, type, zone });
+    if ((query[3]! & 32) !== 0 && manners.isSecure?.(`${name} ${type}`)) packet[3]! |= 32;
+    return packet;
   };
   const udp = createSocket('udp4');
   udp.bind(port, host);
@@ -92,6 +103,7 @@ function answerTo(
   if (data === 'SERVFAIL') code = 2;
   header[3] = 0x80 + code;
   header.writeUInt16BE(records.length, 6);
+  header.writeUInt16BE(0, 10);
   return Buffer.concat([header, question.subarray(12), ...records]);
 }
 
@@ -107,7 +119,13 @@ function encodeData(type: string, text: string): Buffer {
   if (type === 'A') return Buffer.from(text.split('.').map(Number));
   if (type === 'AAAA') return Buffer.from(text, 'hex');
   if (type === 'TXT') return withLength(text);
-  return Buffer.concat([...text.split('.').map(withLength), Buffer.from([0])]);
+  const [first = '', second = '', ...rest] = text.split(' ');
+  if (type === 'MX') return Buffer.concat([Buffer.from([0, Number(first)]), encodeData('PTR', second)]);
+  if (type === 'TLSA') {
+    const [matching = '', hex = ''] = rest;
+    return Buffer.concat([Buffer.from([first, second, matching].map(Number)), Buffer.from(hex, 'hex')]);
+  }
+  return Buffer.concat([...text.split('.').filter(Boolean).map(withLength), Buffer.from([0])]);
 }
 
 function withLength(text: string): Buffer {

@@ -18,7 +18,7 @@ const record = (type: number, data: string, owner = '\xc0\x0c') =>
 
 const parse = (asked: Uint8Array, packet: Uint8Array) => {
   const result = parseDnsAnswer(asked, packet);
-  return typeof result === 'string' ? result : result.map(textOf);
+  return typeof result === 'string' ? result : result.records.map(textOf);
 };
 
 test('encodeDnsQuery() makes a recursive question', () => {
@@ -45,6 +45,28 @@ test('parseDnsAnswer() gives the data of the wanted type, in order', () => {
   ]);
   assert.deepEqual(parse(query('A'), answer(query('A'), { count: 0 })), []);
   assert.deepEqual(parse(query('A'), answer(query('A'), { count: 0, flags: '\x81\x83' })), []);
+});
+
+test('parseDnsAnswer() gives preference and name of exchangers, and TLSA data as it is', () => {
+  const exchanger = record(15, '\0\x0a\x02MX\xc0\x0e');
+  assert.deepEqual(parse(query('MX'), answer(query('MX'), { records: exchanger })), ['\0\x0amx.example']);
+  assert.equal(parse(query('MX'), answer(query('MX'), { records: record(15, '\0\x0a') })), 'failed');
+  const digest = `\x03\x01\x01${'d'.repeat(32)}`;
+  assert.deepEqual(parse(query('TLSA'), answer(query('TLSA'), { records: record(52, digest) })), [digest]);
+});
+
+test('parseDnsAnswer() tells what the server has validated, when it was asked to say so', () => {
+  const asked = encodeDnsQuery(1, bytesOf('a.example'), 'A', true)!;
+  const plain = encodeDnsQuery(1, bytesOf('a.example'), 'A')!;
+  assert.equal(textOf(asked.subarray(plain.length)), '\0\0\x29\x04\xd0\0\0\x80\0\0\0');
+  assert.deepEqual([asked[3], asked[11]], [32, 1]);
+  for (const [flags, isSecure] of [
+    ['\x81\x80', false],
+    ['\x81\xa0', true],
+    ['\x81\xa3', true],
+  ] as const) {
+    assert.deepEqual(parseDnsAnswer(asked, answer(plain, { flags, count: 0 })), { records: [], isSecure });
+  }
 });
 
 test('parseDnsAnswer() believes only the answer to this question', () => {
@@ -75,6 +97,8 @@ test('parseDnsAnswer() survives every cut and every changed byte of an answer', 
     ['PTR', record(12, '\x02mx\xc0\x0e')],
     ['TXT', record(16, '\x02ab\x01c')],
     ['A', record(1, '\x0a\0\0\x01')],
+    ['MX', record(15, '\0\x0a\x02mx\xc0\x0e')],
+    ['TLSA', record(52, '\x03\x01\x01')],
   ] as const) {
     const asked = query(type);
     const whole = answer(asked, { records });
