@@ -1,7 +1,8 @@
 // What a sender asked to be told (RFC 3461), as bytes that the store keeps beside a message and its recipients; nearly all
 // messages have none of it and pay nothing. docs/internals/queue.md has the layout.
 
-import type { Envelope, MessageDsn, RecipientDsn } from './queue.ts';
+import type { MessageDsn, RecipientDsn } from '../core/policy/notification.ts';
+import type { Envelope } from './queue.ts';
 
 const RETURNS = [undefined, 'full', 'hdrs'] as const;
 /** In place of the notify flags when none were given. */

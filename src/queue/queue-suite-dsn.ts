@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { bytesOf } from '../core/bytes/bytes.ts';
-import { type Envelope, type MessageId, NOTIFY, type Queue, type Recipient } from './queue.ts';
+import { NOTIFY } from '../core/policy/notification.ts';
+import type { Envelope, MessageId, Queue, Recipient } from './queue.ts';
 import { accept, type Declare } from './queue-suite-bench.ts';
 
 const MESSAGE = { ret: 'hdrs', envid: 'QQ+2B314159' } as const;

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { concatBytes, textOf } from '../../src/core/bytes/bytes.ts';
+import type { EnvelopeDsn } from '../../src/core/policy/notification.ts';
 import type { SmtpReply } from '../../src/core/protocol/smtp/replies.ts';
 import { DEFAULT_EXTENSIONS, type SmtpExtensions } from '../../src/core/protocol/smtp/server-extensions.ts';
 import {
@@ -14,7 +15,12 @@ import {
 export interface Heard {
   /** Replies without the greeting. */
   readonly replies: string[];
-  readonly messages: { readonly text: string; readonly envelope: string; readonly isRefused: boolean }[];
+  readonly messages: {
+    readonly text: string;
+    readonly envelope: string;
+    readonly isRefused: boolean;
+    readonly dsn?: EnvelopeDsn;
+  }[];
   /** The last event, with where it happened; or what the session waits for. */
   readonly end: string;
 }
@@ -63,7 +69,10 @@ export function converse(
         text += textOf(event.bytes);
         break;
       case 'message-end':
-        messages.push({ text, envelope: textOf(event.envelope), isRefused: event.isRefused });
+        messages.push({
+          ...{ text, envelope: textOf(event.envelope), isRefused: event.isRefused },
+          ...(event.dsn && { dsn: event.dsn }),
+        });
         session.decide(toEnd);
         break;
       case 'start-tls':
@@ -84,7 +93,7 @@ export function converse(
     if (event === 'closed' || (typeof event === 'object' && event.type === 'violation')) {
       output.push(...session.takeOutput());
       const replies = textOf(concatBytes(output)).split('\r\n');
-      assert.equal(replies.shift(), '220 mx.example ESMTP');
+      assert.equal(replies.shift(), `220 mx.example ${settings.isLmtp ? 'LMTP' : 'ESMTP'}`);
       assert.equal(replies.pop(), '');
       assert.equal(session.next(), 'closed');
       const end = event === 'closed' ? 'closed' : `${event.code} while ${event.where}`;

@@ -1,7 +1,9 @@
 // Parameters of MAIL and RCPT, where any of them is looked at: without extensions all are ignored, as by qmail-smtpd.
-// Source: RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 (SMTPUTF8), RFC 5321 section 4.1.1.11.
+// Source: RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 (SMTPUTF8), RFC 3461 (DSN), RFC 5321 section 4.1.1.11.
 
 import { findByte, textOf } from '../../bytes/bytes.ts';
+import type { MessageDsn, RecipientDsn } from '../../policy/notification.ts';
+import { readMessageDsn, readRecipientDsn } from './dsn-parameters.ts';
 import { REPLIES, type SmtpReply } from './replies.ts';
 import { isDecimal, type SmtpExtensions } from './server-extensions.ts';
 
@@ -9,23 +11,34 @@ const SPACE = 32;
 const EQUALS = 61;
 const SIZE_LENGTH_MAX = 20;
 
+/** What a server looks for. */
+export interface ParameterSettings {
+  /** Bytes of a message; 0 for no limit. */
+  readonly sizeMax: number;
+  readonly extensions: SmtpExtensions;
+  /** Whether senders may ask to be told what becomes of their messages. */
+  readonly offersDsn?: boolean | undefined;
+}
+
 /** What a MAIL command says of its message, or why it is refused. */
 export interface MailParameters {
   readonly isUtf8: boolean;
+  readonly dsn?: MessageDsn | undefined;
   readonly refusal?: SmtpReply;
 }
 
-/**
- * Reads what follows the address of MAIL.
- * @param sizeMax bytes of a message; 0 for no limit
- */
-export function readMailParameters(
-  rest: Uint8Array,
-  extensions: SmtpExtensions,
-  sizeMax: number,
-): MailParameters {
+/** What a RCPT command says of its recipient, or why it is refused. */
+export interface RecipientParameters {
+  readonly dsn?: RecipientDsn | undefined;
+  readonly refusal?: SmtpReply;
+}
+
+/** Reads what follows the address of MAIL. */
+export function readMailParameters(rest: Uint8Array, settings: ParameterSettings): MailParameters {
+  const { extensions, sizeMax, offersDsn } = settings;
   let isUtf8 = false;
-  const words = parameterWords(rest, extensions);
+  let dsn: MessageDsn | undefined;
+  const words = parameterWords(rest, settings);
   for (let i = 0; i < words.length; i++) {
     const { key, value } = words[i]!;
     if (key === 'SMTPUTF8' && extensions.smtputf8) {
@@ -33,20 +46,34 @@ export function readMailParameters(
       isUtf8 = true;
       continue;
     }
-    const refusal = judge({ key, value }, extensions, sizeMax);
+    const asked = dsn ?? {};
+    const isDsn = offersDsn ? readMessageDsn(key, value, asked) : undefined;
+    if (isDsn) dsn = asked;
+    const other = isDsn === undefined ? judge({ key, value }, extensions, sizeMax) : undefined;
+    const refusal = isDsn === false ? REPLIES.badParameter : other;
     if (refusal !== undefined) return { isUtf8, refusal };
   }
-  return { isUtf8 };
+  return { isUtf8, dsn };
 }
 
-/** Why a RCPT with this after its address is refused, if it is: no extension of ours has a parameter there. */
-export function judgeRecipientParameters(
+/** Reads what follows the address of RCPT. @param isUtf8Message whether MAIL said SMTPUTF8 */
+export function readRecipientParameters(
   rest: Uint8Array,
-  extensions: SmtpExtensions,
-): SmtpReply | undefined {
-  return extensions.strict && parameterWords(rest, extensions).length > 0
-    ? REPLIES.unknownParameter
-    : undefined;
+  settings: ParameterSettings,
+  isUtf8Message: boolean,
+): RecipientParameters {
+  const { extensions, offersDsn } = settings;
+  let dsn: RecipientDsn | undefined;
+  const words = parameterWords(rest, settings);
+  for (let i = 0; i < words.length; i++) {
+    const { key, value } = words[i]!;
+    const asked = dsn ?? {};
+    const isDsn = offersDsn ? readRecipientDsn(key, value, asked, isUtf8Message) : undefined;
+    if (isDsn) dsn = asked;
+    else if (isDsn === false) return { refusal: REPLIES.badParameter };
+    else if (extensions.strict) return { refusal: REPLIES.unknownParameter };
+  }
+  return { dsn };
 }
 
 interface Parameter {
@@ -55,9 +82,9 @@ interface Parameter {
   readonly value: string | undefined;
 }
 
-function parameterWords(rest: Uint8Array, extensions: SmtpExtensions): Parameter[] {
+function parameterWords(rest: Uint8Array, { extensions, offersDsn }: ParameterSettings): Parameter[] {
   const words: Parameter[] = [];
-  if (!extensions.size && !extensions.smtputf8 && !extensions.strict) return words;
+  if (!offersDsn && !extensions.size && !extensions.smtputf8 && !extensions.strict) return words;
   let from = 0;
   while (from < rest.length) {
     const space = findByte(rest, SPACE, from);

@@ -22,6 +22,7 @@ export const REPLIES = {
   tooManyRecipients: { code: 452, text: 'sorry, that message has too many recipients (#4.5.3)' },
   noTls: { code: 454, text: 'TLS not available now (#4.7.0)' },
   tooLong: { code: 500, text: 'command line too long (#5.5.2)' },
+  notLmtp: { code: 500, text: 'this is LMTP, say LHLO (#5.5.1)' },
   nulInCommand: { code: 500, text: 'NUL in a command (#5.5.2)' },
   bareLfInCommand: { code: 500, text: 'bare LF at the end of a command (#5.5.2)' },
   badParameter: { code: 501, text: 'syntax error in a parameter (#5.5.4)' },
@@ -52,6 +53,19 @@ export const WORDS_OF = {
     bareLf: { code: 451, text: 'See https://cr.yp.to/docs/smtplf.html.' },
   },
 } as const;
+
+/**
+ * A reply with its enhanced code in front, for protocols that ask for that (RFC 2034): the one that the text has at its end in
+ * brackets, else the general one of its class. A greeting, and what asks for more, has none.
+ */
+export function withCodeInFront({ code, text }: SmtpReply): SmtpReply {
+  const open = text.lastIndexOf(' (#');
+  const hasCode = open >= 0 && text.charAt(text.length - 1) === ')';
+  if (hasCode)
+    return { code, text: `${text.substring(open + 3, text.length - 1)} ${text.substring(0, open)}` };
+  const letter = Math.floor(code / 100);
+  return code === 220 || letter === 3 ? { code, text } : { code, text: `${letter}.0.0 ${text}` };
+}
 
 /**
  * The reply to a refusal: 451 for now, 554 (or what is given) for good. Line ends in its text, which may come from another

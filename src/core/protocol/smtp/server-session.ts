@@ -1,4 +1,5 @@
 // The server side of SMTP without I/O: commands and messages in, replies and events out. All transitions are in this file.
+// By LMTP it is the same with LHLO, and a reply for each recipient at the end of a message (RFC 2033).
 // Invariant: one end of data, CR LF . CR LF; nothing that a client sent in clear before TLS is obeyed after it; and memory is
 // bounded whatever the client sends: one command line, one block of recipients, one piece of a message, one buffer of replies.
 // As lenient as qmail-smtpd: no greeting is asked for, parameters are ignored, any command may come at any time; what is
@@ -7,6 +8,7 @@
 import { ByteBuffer } from '../../bytes/byte-buffer.ts';
 import { concatBytes, textOf } from '../../bytes/bytes.ts';
 import { hasHighByte, isUtf8 } from '../../bytes/utf8.ts';
+import type { EnvelopeDsn, RecipientDsn } from '../../policy/notification.ts';
 import {
   type AddressArgument,
   type Ipv4Address,
@@ -15,8 +17,8 @@ import {
 } from './address-argument.ts';
 import { COMMAND_LENGTH_MAX, CommandReader, type SmtpCommand } from './command-reader.ts';
 import { DataDecoder } from './data-decoder.ts';
-import { judgeRecipientParameters, readMailParameters } from './mail-parameters.ts';
-import { REPLIES, type SmtpReply, WORDS_OF } from './replies.ts';
+import { readMailParameters, readRecipientParameters } from './mail-parameters.ts';
+import { REPLIES, type SmtpReply, WORDS_OF, withCodeInFront } from './replies.ts';
 import type { SmtpExtensions } from './server-extensions.ts';
 import { SmtpTransaction } from './transaction.ts';
 
@@ -27,14 +29,26 @@ import { SmtpTransaction } from './transaction.ts';
 export type SmtpViolation = 'early-end' | 'timeout' | 'bare-lf' | 'out-of-turn' | 'too-many-errors';
 
 /** Protocol word of a Received field (RFC 3848, RFC 6531). */
-export type SmtpProtocolWord = 'SMTP' | 'ESMTPS' | 'UTF8SMTP' | 'UTF8SMTPS';
+export type SmtpProtocolWord = (typeof PROTOCOL_WORDS)[keyof typeof PROTOCOL_WORDS][number];
+
+/** By whether the message is in UTF-8 (2) and came under TLS (1). */
+const PROTOCOL_WORDS = {
+  smtp: ['SMTP', 'ESMTPS', 'UTF8SMTP', 'UTF8SMTPS'],
+  lmtp: ['LMTP', 'LMTPS', 'UTF8LMTP', 'UTF8LMTPS'],
+} as const;
 
 /**
  * What happens in a session. `recipient`, `message-start`, `message-end` and `start-tls` ask for a decision. `data` holds a
  * view, valid until the next call of next. A `violation` is the last event; output that is there is still to be written.
  */
 export type SmtpServerEvent =
-  | { readonly type: 'recipient'; readonly address: Uint8Array; readonly sender: Uint8Array }
+  | {
+      readonly type: 'recipient';
+      readonly address: Uint8Array;
+      readonly sender: Uint8Array;
+      /** Recipients of the message that were accepted so far. */
+      readonly count: number;
+    }
   | {
       readonly type: 'message-start';
       /** Argument of the last HELO or EHLO; undefined before any. */
@@ -46,6 +60,8 @@ export type SmtpServerEvent =
       readonly type: 'message-end';
       /** As a queue program takes it. */
       readonly envelope: Uint8Array;
+      /** What the sender asked to be told, if anything. */
+      readonly dsn: EnvelopeDsn | undefined;
       /** Whether the session refuses the message whatever is decided. */
       readonly isRefused: boolean;
     }
@@ -60,6 +76,10 @@ export interface SmtpServerSettings {
   readonly sizeMax: number;
   /** Whether to offer STARTTLS. */
   readonly offersTls: boolean;
+  /** Whether senders may ask to be told what becomes of their messages (RFC 3461). */
+  readonly offersDsn?: boolean | undefined;
+  /** Whether LMTP is spoken. */
+  readonly isLmtp?: boolean | undefined;
   readonly extensions: SmtpExtensions;
   /** What a literal of this host's own address in a mail address is replaced by, and which those are. */
   readonly local?: { readonly host: Uint8Array; readonly isLocal: (ip: Ipv4Address) => boolean } | undefined;
@@ -111,6 +131,8 @@ export class SmtpServerSession {
   #output: ByteBuffer | undefined;
   #helo: string | undefined;
   #transaction: SmtpTransaction | undefined;
+  /** Of the recipient that is being judged. */
+  #recipientDsn: RecipientDsn | undefined;
   #decoder: DataDecoder | undefined;
   #isDecisionOpen = false;
   #isSecure = false;
@@ -121,7 +143,7 @@ export class SmtpServerSession {
     const { strict, notqmail } = settings.extensions;
     this.#words = notqmail ? WORDS_OF.notqmail : WORDS_OF.netqmail;
     this.#reader = new CommandReader(strict ? STRICT_COMMAND_LENGTH_MAX : COMMAND_LENGTH_MAX);
-    this.#reply({ code: 220, text: `${settings.greeting} ESMTP` });
+    this.#reply({ code: 220, text: `${settings.greeting} ${settings.isLmtp ? 'LMTP' : 'ESMTP'}` });
   }
 
   /** The phase in words, to follow "while" or a reason. */
@@ -165,7 +187,8 @@ export class SmtpServerSession {
     const isConsent = reply.code < 400;
     const phase = this.#phase;
     this.#phase = 'command';
-    if (phase === 'recipient' && isConsent) this.#transaction?.addRecipient(recipient ?? NOTHING);
+    if (phase === 'recipient' && isConsent)
+      this.#transaction?.addRecipient(recipient ?? NOTHING, this.#recipientDsn);
     if (phase === 'message-start') this.#startData(isConsent);
     if (phase === 'start-tls' && isConsent) this.#phase = 'tls';
     if (phase === 'message-end') this.#endData(reply);
@@ -226,7 +249,8 @@ export class SmtpServerSession {
     if (command.hasBareLf) return this.#violate('bare-lf', REPLIES.bareLfInCommand);
     if (command.isTruncated) return this.#reply(REPLIES.tooLong);
     if (command.hasNul) return this.#reply(REPLIES.nulInCommand);
-    const endsGroup = command.verb === 'helo' || command.verb === 'ehlo' || command.verb === 'data';
+    const { verb } = command;
+    const endsGroup = verb === 'helo' || verb === 'ehlo' || verb === 'lhlo' || verb === 'data';
     if (endsGroup && this.#at < this.#bytes.length) return this.#violate('out-of-turn', REPLIES.outOfTurn);
     return this.#obey(command);
   }
@@ -235,7 +259,9 @@ export class SmtpServerSession {
     switch (command.verb) {
       case 'helo':
       case 'ehlo':
-        return this.#onHelo(command);
+        return this.#settings.isLmtp ? this.#reply(REPLIES.notLmtp) : this.#onHelo(command);
+      case 'lhlo':
+        return this.#settings.isLmtp ? this.#onHelo(command) : this.#reply(REPLIES.unimplemented);
       case 'mail':
         return this.#onMail(command);
       case 'rcpt':
@@ -269,22 +295,23 @@ export class SmtpServerSession {
     const { greeting } = this.#settings;
     if (command.verb === 'helo') return this.#reply({ code: 250, text: greeting });
     const lines = [greeting, 'PIPELINING'];
-    const { extensions, sizeMax, offersTls } = this.#settings;
+    const { extensions, sizeMax, offersTls, offersDsn, isLmtp } = this.#settings;
+    if (isLmtp) lines.push('ENHANCEDSTATUSCODES');
+    if (offersDsn) lines.push('DSN');
     if (extensions.size) lines.push(`SIZE ${sizeMax}`);
     if (extensions.smtputf8) lines.push('SMTPUTF8');
     if (offersTls && !this.#isSecure) lines.push('STARTTLS');
     for (let i = 0; i < lines.length; i++) this.#write(`250-${lines[i]!}`);
-    return this.#reply({ code: 250, text: '8BITMIME' });
+    this.#write('250 8BITMIME');
   }
 
   #onMail(command: SmtpCommand): undefined {
     const argument = this.#readAddress(command);
     if (argument === undefined) return this.#reply(REPLIES.syntax);
-    const { extensions, sizeMax } = this.#settings;
-    const parameters = readMailParameters(argument.rest, extensions, sizeMax);
+    const parameters = readMailParameters(argument.rest, this.#settings);
     const refusal = parameters.refusal ?? this.#judgeCharset(argument.address, parameters.isUtf8);
     if (refusal !== undefined) return this.#reply(refusal);
-    this.#transaction = new SmtpTransaction(argument.address, parameters.isUtf8);
+    this.#transaction = new SmtpTransaction(argument.address, parameters.isUtf8, parameters.dsn);
     return this.#reply(REPLIES.ok);
   }
 
@@ -294,21 +321,21 @@ export class SmtpServerSession {
     const argument = this.#readAddress(command);
     if (argument === undefined) return this.#reply(REPLIES.syntax);
     const { address, rest } = argument;
-    const { extensions } = this.#settings;
-    const refusal =
-      judgeRecipientParameters(rest, extensions) ?? this.#judgeCharset(address, transaction.isUtf8);
+    const parameters = readRecipientParameters(rest, this.#settings, transaction.isUtf8);
+    const refusal = parameters.refusal ?? this.#judgeCharset(address, transaction.isUtf8);
     if (refusal !== undefined) return this.#reply(refusal);
-    if (!transaction.hasRoom(extensions.recipientCountMax)) return this.#reply(REPLIES.tooManyRecipients);
-    return this.#ask('recipient', { type: 'recipient', address, sender: transaction.sender });
+    const { recipientCountMax } = this.#settings.extensions;
+    if (!transaction.hasRoom(recipientCountMax)) return this.#reply(REPLIES.tooManyRecipients);
+    this.#recipientDsn = parameters.dsn;
+    const { sender, recipientCount: count } = transaction;
+    return this.#ask('recipient', { type: 'recipient', address, sender, count });
   }
 
   #onData(): Step {
     if (this.#transaction === undefined) return this.#reply(REPLIES.mailFirst);
     if (this.#transaction.recipientCount === 0) return this.#reply(REPLIES.recipientFirst);
-    const isUtf8Message = this.#transaction.isUtf8;
-    const plain = this.#isSecure ? 'ESMTPS' : 'SMTP';
-    const utf8 = this.#isSecure ? 'UTF8SMTPS' : 'UTF8SMTP';
-    const protocol = isUtf8Message ? utf8 : plain;
+    const words = PROTOCOL_WORDS[this.#settings.isLmtp ? 'lmtp' : 'smtp'];
+    const protocol = words[(this.#transaction.isUtf8 ? 2 : 0) + (this.#isSecure ? 1 : 0)]!;
     return this.#ask('message-start', { type: 'message-start', helo: this.#helo, protocol });
   }
 
@@ -343,16 +370,18 @@ export class SmtpServerSession {
   }
 
   #onDataEnd(): SmtpServerEvent {
-    const envelope = this.#transaction!.envelope();
+    const transaction = this.#transaction!;
+    const envelope = transaction.envelope();
     const isRefused = this.#refusal() !== undefined;
-    return this.#ask('message-end', { type: 'message-end', envelope, isRefused });
+    return this.#ask('message-end', { type: 'message-end', envelope, dsn: transaction.dsn(), isRefused });
   }
 
   #endData(reply: SmtpReply): void {
     const refusal = this.#refusal();
+    const count = this.#settings.isLmtp ? this.#transaction!.recipientCount : 1;
     this.#decoder = undefined;
     this.#transaction = undefined;
-    this.#reply(refusal ?? reply);
+    for (let i = 0; i < count; i++) this.#reply(refusal ?? reply);
   }
 
   #refusal(): SmtpReply | undefined {
@@ -404,7 +433,8 @@ export class SmtpServerSession {
 
   #reply(reply: SmtpReply): undefined {
     if (reply.code >= 500) this.#errorCount++;
-    this.#write(`${reply.code} ${reply.text}`);
+    const { code, text } = this.#settings.isLmtp ? withCodeInFront(reply) : reply;
+    this.#write(`${code} ${text}`);
     return undefined;
   }
 
