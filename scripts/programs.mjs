@@ -31,6 +31,9 @@ export const PROGRAMS = [
   'recordio',
   'tcp-env',
   'rblsmtpd',
+  'qmail-remote',
+  'qmail-tcpto',
+  'qmail-tcpok',
 ];
 
 /** Long-running or interactive programs: ES modules, may use packages. */

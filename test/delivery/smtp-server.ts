@@ -78,6 +78,13 @@ export class ScriptedServer {
     await Promise.all(closed);
   }
 
+  /** Waits until the clients have ended every connection that is open now. */
+  async connectionsClosed(): Promise<void> {
+    await Promise.all(
+      [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
+    );
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));

@@ -35,6 +35,18 @@ export function findDestination(recipient: Uint8Array, smtproutes: DomainMap): D
   return { key: host, host, port: SMTP_PORT, routed: false };
 }
 
+/**
+ * The same for a host that is given by itself, as to qmail-remote: the names are as they were given, reports show them.
+ * The key is that of nobody.
+ */
+export function findHostDestination(host: Uint8Array, smtproutes: DomainMap): Destination {
+  const route = smtproutes.search(host);
+  const relay = route && parseRelay(route);
+  if (route === undefined || relay === undefined || relay.host.length === 0)
+    return { key: '', host: textOf(host), port: SMTP_PORT, routed: false };
+  return { key: '', host: textOf(route.subarray(0, relay.host.length)), port: relay.port, routed: true };
+}
+
 /** The {@link Destination.key} of everything that goes to a relay. @param relay as in smtproutes */
 export function relayKey(relay: Uint8Array): string {
   const { host, port } = parseRelay(relay);

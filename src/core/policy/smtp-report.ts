@@ -20,6 +20,17 @@ export function recipientReport(partner: string, code: number, reply: string): O
   return { letter: letterOf(code), text };
 }
 
+/** The same as qmail-remote's own recipient report: `h` for good or `s` for now, with the text that is the partner's. */
+export function recipientRefusal(partner: string, code: number, reply: string): string {
+  const letter = letterOf(code) === 'D' ? 'h' : 's';
+  return letter + withReply(`${partner} does not like recipient`, reply);
+}
+
+/** The message report after every recipient was refused; for good even if they were not, since each has its own report. */
+export function givingUpReport(partner: string): Outcome {
+  return { letter: 'D', text: `Giving up on ${partner}.\n` };
+}
+
 /**
  * The partner refused a step, with the reply's code. Greeting and name are never judged permanent: the message was
  * not even offered.
