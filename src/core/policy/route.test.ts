@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { bytesOf } from '../bytes/bytes.ts';
 import { parseControlList } from '../format/control-file.ts';
 import { parseDomainMap } from '../format/domain-map.ts';
-import { findDestination, parseRelay } from './route.ts';
+import { findDestination, findHostDestination, parseRelay, relayKey } from './route.ts';
 
 const ROUTES =
   'a.example:first\na.example:last.example:2525\n.sub.example:Wild\n.deep.sub.example:\nexact.sub.example:[10.0.0.1]:26\nno colon\n';
@@ -52,3 +52,30 @@ for (const [text, host, port] of [
 ] as const) {
   test(`parseRelay() reads ${text}`, () => assert.deepEqual(parseRelay(bytesOf(text)), { host, port }));
 }
+
+for (const [text, key, relay] of [
+  ['LMTP:Mail.example', 'lmtp:mail.example:24', { host: 'mail.example', port: 24, protocol: 'lmtp' }],
+  ['lmtp:[::1]:2424', 'lmtp:[::1]:2424', { host: '[::1]', port: 2424, protocol: 'lmtp' }],
+  ['lmtp:127.0.0.1:', 'lmtp:127.0.0.1:24', { host: '127.0.0.1', port: 24, protocol: 'lmtp' }],
+  ['lmtp:/run/Mail:1/lmtp', 'lmtp:/run/Mail:1/lmtp', { host: '/run/Mail:1/lmtp', port: 0, protocol: 'lmtp' }],
+  ['smtps:relay.example', 'smtps:relay.example:465', { host: 'relay.example', port: 465, protocol: 'smtps' }],
+  ['smtps:r:4650', 'smtps:r:4650', { host: 'r', port: 4650, protocol: 'smtps' }],
+  ['relay.example:465', 'relay.example:465', { host: 'relay.example', port: 465, protocol: 'smtps' }],
+  ['lmtp:2525', 'lmtp:2525', { host: 'lmtp', port: 2525 }],
+  ['smtps:', 'smtps:25', { host: 'smtps', port: 25 }],
+  ['relay.example', 'relay.example:25', { host: 'relay.example', port: 25 }],
+] as const) {
+  test(`relayKey() and parseRelay() agree on ${text}`, () => {
+    assert.deepEqual(parseRelay(bytesOf(text)), relay);
+    assert.equal(relayKey(bytesOf(text)), key);
+    assert.deepEqual(parseRelay(bytesOf(key)), relay);
+    assert.deepEqual(find('x@a.example', `:${text}\n`), { ...relay, key, routed: true });
+  });
+}
+
+test('findHostDestination() keeps the name of a relay behind a prefix as it is written', () => {
+  const routes = parseDomainMap([bytesOf(':smtps:Relay.Example:4650')]);
+  assert.deepEqual(findHostDestination(bytesOf('a.example'), routes), {
+    ...{ key: '', host: 'Relay.Example', port: 4650, routed: true, protocol: 'smtps' },
+  });
+});
