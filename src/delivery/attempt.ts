@@ -4,7 +4,7 @@
 import type { DomainMap } from '../core/format/domain-map.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
 import { isDying, nextAttemptByMs, nextAttemptMs } from '../core/policy/retry-schedule.ts';
-import { type Destination, findDestination } from '../core/policy/route.ts';
+import { type Destination, findDestination, readChosenKey } from '../core/policy/route.ts';
 import { expandVerp, isVerp } from '../core/policy/verp.ts';
 import type { Job, Queue, Settled, Verdict } from '../queue/queue.ts';
 
@@ -90,8 +90,9 @@ export class Attempt {
     const units: Unit[] = [];
     const open = new Map<string, JobRecipient[]>();
     const alone = isVerp(sender);
+    const chosen = readChosenKey(this.job.destination);
     for (const recipient of recipients) {
-      const destination = findDestination(recipient.address, smtproutes);
+      const destination = chosen ?? findDestination(recipient.address, smtproutes);
       const key = destination?.key ?? '';
       const group = alone ? undefined : open.get(key);
       if (group !== undefined && group.length < RECIPIENTS_MAX) {

@@ -39,7 +39,8 @@ export interface ChannelSettings
   readonly channel: Channel;
   readonly queue: Queue;
   readonly log: Log;
-  readonly smtproutes: DomainMap;
+  /** As they are now. */
+  readonly smtproutes: () => DomainMap;
   readonly retryOf: (destination: string) => RetryPolicy;
   readonly run: RunUnit;
   /** Called when no recipient of the message is left; the message has failures. */
@@ -74,6 +75,11 @@ export class ChannelDriver {
       resume: (destination) => settings.queue.resume(settings.channel, destination),
       onReady: () => this.wake(),
     });
+  }
+
+  /** Deliveries under way. */
+  get running(): number {
+    return this.#scheduler.running;
   }
 
   /** Does whatever can be done now. Cheap when there is nothing. */
@@ -132,7 +138,7 @@ export class ChannelDriver {
     // What comes after stop() stays as it is in the queue.
     for (const job of this.#stopped ? [] : (jobs ?? [])) {
       const attempt = new Attempt(job, queue, startMs, retryOf(job.destination));
-      for (const [lane, units] of byLane(attempt.split(smtproutes))) {
+      for (const [lane, units] of byLane(attempt.split(smtproutes()))) {
         const taken = this.#scheduler.add(lane, units);
         if (taken !== undefined) void this.#run(taken);
       }

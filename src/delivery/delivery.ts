@@ -4,7 +4,7 @@
 import type { DomainMap } from '../core/format/domain-map.ts';
 import type { BounceControls } from '../core/policy/bounce.ts';
 import type { DestinationRule, DestinationRules } from '../core/policy/destination-rules.ts';
-import { findDestination, parseRelay, relayKey } from '../core/policy/route.ts';
+import { findDestination, parseRelay, readChosenKey, relayKey } from '../core/policy/route.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
 import type { Channel, DestinationOf, FinishedMessage, Queue } from '../queue/queue.ts';
@@ -47,6 +47,8 @@ export interface Delivery {
   start(): Promise<void>;
   /** Goes by these rules from now on; deliveries that run are not touched. */
   reload(destinations: DestinationRules): void;
+  /** Deliveries under way, by channel. */
+  running(): Readonly<Record<Channel, number>>;
   /** Bounces a message that was ended by somebody else, and removes it. */
   finish(message: FinishedMessage): void;
   /** Starts nothing any more and waits for running deliveries; their verdicts and bounces are on disk when it resolves. */
@@ -58,10 +60,13 @@ const BACK_OFF_MAX_MS = 3_600_000;
 // A relay is the only way out: it is asked again soon.
 const RELAY_BACK_OFF_MAX_MS = 300_000;
 
-/** How a queue names destinations, so that what can share a connection is one job: the relay of smtproutes, else the domain. */
-export function createDestinationOf(smtproutes: DomainMap): DestinationOf {
+/**
+ * How a queue names destinations, so that what can share a connection is one job: the relay of smtproutes, else the domain.
+ * @param routes what holds smtproutes as they are at each call
+ */
+export function createDestinationOf(routes: { readonly smtproutes: DomainMap }): DestinationOf {
   return ({ address, channel }) =>
-    channel === 'local' ? '' : (findDestination(address, smtproutes)?.key ?? '');
+    channel === 'local' ? '' : (findDestination(address, routes.smtproutes)?.key ?? '');
 }
 
 /** Sets up delivery for a queue; nothing happens before start(). */
@@ -73,18 +78,17 @@ export function createDelivery(settings: DeliverySettings): Delivery {
     new ChannelDriver({
       ...settings,
       channel,
-      smtproutes: policy.smtproutes,
+      smtproutes: () => policy.smtproutes,
       onFinished: ({ id, sender, birthMs }, { failures }) =>
         bouncer.finish({ id, sender, birthMs, failures }),
       ...own,
     });
-  const channels = [
-    createChannel('local', createLocalPolicy(settings)),
-    createChannel(
-      'remote',
-      createRemotePolicy(settings, () => rules),
-    ),
-  ];
+  const local = createChannel('local', createLocalPolicy(settings));
+  const remote = createChannel(
+    'remote',
+    createRemotePolicy(settings, () => rules),
+  );
+  const channels = [local, remote];
   const wake = () => {
     for (const channel of channels) channel.wake();
   };
@@ -98,6 +102,7 @@ export function createDelivery(settings: DeliverySettings): Delivery {
       rules = destinations;
       for (const channel of channels) channel.reload();
     },
+    running: () => ({ local: local.running, remote: remote.running }),
     finish: (message) => bouncer.finish(message),
     async stop() {
       await Promise.all(channels.map((channel) => channel.stop()));
@@ -114,40 +119,59 @@ type ChannelPolicy = Pick<
 
 /** All local recipients are one destination, which may use every slot and is never left alone. */
 function createLocalPolicy({ policy, local }: DeliverySettings): ChannelPolicy {
-  const { concurrencylocal: concurrency, queuelifetime: lifetimeSeconds } = policy;
+  const { concurrencylocal: concurrency } = policy;
   return {
     concurrency,
     trusting: true,
     limitOf: () => ({ concurrency, spacingMs: 0, suspended: false }),
     groupOf: () => undefined,
     backOffMaxMs: () => 0,
-    retryOf: () => ({ lifetimeSeconds, retrySeconds: undefined }),
+    retryOf: () => ({ lifetimeSeconds: policy.queuelifetime, retrySeconds: undefined }),
     run: (unit, message) => runLocal(local, unit, message),
   };
 }
 
 function createRemotePolicy(settings: DeliverySettings, rules: () => DestinationRules): ChannelPolicy {
   const { policy, transport, perDestination = PER_DESTINATION } = settings;
-  const { concurrencyremote, queuelifetime, smtproutes } = policy;
+  const { concurrencyremote } = policy;
   // Nothing that is slow from one moment to the next may hold every slot.
   const share = concurrencyremote - Math.floor(concurrencyremote / 4);
-  const relays = new Map(smtproutes.listValues().map((value) => [relayKey(value), parseRelay(value).host]));
-  const ruleOf = (destination: string) => rules().find(relays.get(destination) ?? destination);
+  const relays = createRelayFinder(policy);
+  const ruleOf = (destination: string) =>
+    rules().find(relays(destination) ?? readChosenKey(destination)?.host ?? destination);
   return {
     concurrency: concurrencyremote,
     trusting: false,
     limitOf: (destination) =>
-      limitBy(ruleOf(destination), relays.has(destination) ? share : Math.min(share, perDestination)),
+      limitBy(
+        ruleOf(destination),
+        relays(destination) !== undefined ? share : Math.min(share, perDestination),
+      ),
     groupOf(exchanger) {
       const rule = rules().findGroup(exchanger);
       return rule && { name: rule.name, limit: limitBy(rule, concurrencyremote) };
     },
-    backOffMaxMs: (destination) => (relays.has(destination) ? RELAY_BACK_OFF_MAX_MS : BACK_OFF_MAX_MS),
+    backOffMaxMs: (destination) =>
+      relays(destination) === undefined ? BACK_OFF_MAX_MS : RELAY_BACK_OFF_MAX_MS,
     retryOf(destination) {
-      const { lifetimeSeconds = queuelifetime, retrySeconds } = ruleOf(destination) ?? {};
+      const { lifetimeSeconds = policy.queuelifetime, retrySeconds } = ruleOf(destination) ?? {};
       return { lifetimeSeconds, retrySeconds };
     },
     run: createRunRemote(transport),
+  };
+}
+
+/** Tells the host of a destination that is a relay, be it of smtproutes as they are now or one that an operator chose. */
+function createRelayFinder(policy: DeliveryPolicy): (destination: string) => string | undefined {
+  let known: DomainMap | undefined;
+  let relays = new Map<string, string>();
+  return (destination) => {
+    if (known !== policy.smtproutes) {
+      known = policy.smtproutes;
+      relays = new Map(known.listValues().map((value) => [relayKey(value), parseRelay(value).host]));
+    }
+    const chosen = readChosenKey(destination);
+    return chosen?.routed === true ? chosen.host : relays.get(destination);
   };
 }
 

@@ -116,7 +116,7 @@ export class Hub {
     const { log, events } = hubEvents;
     const { judge, delivery: controls } = live;
     log.write('delivery.limits', { local: controls.concurrencylocal, remote: controls.concurrencyremote });
-    const destinationOf = createDestinationOf(controls.smtproutes);
+    const destinationOf = createDestinationOf(controls);
     const resubmissions = readResubmissionLimits(home);
     const queue = await openQueue(home, { clock, log, destinationOf, resubmissions });
     const known = new KnownRecipients(home, controls);

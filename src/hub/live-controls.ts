@@ -1,5 +1,5 @@
 // The control files of a running hub. Some are read again on HUP, all of them or none: who is allowed, and which domains are
-// local or virtual, as qmail-send does, and what belongs to it. Everything else is as it was at the start.
+// local or virtual, as qmail-send does, and where mail goes and for how long. Everything else is as it was at the start.
 
 import type { DestinationRules } from '../core/policy/destination-rules.ts';
 import { type DeliveryControls, readDeliveryControls } from '../delivery/delivery-controls.ts';
@@ -21,7 +21,7 @@ export class LiveControls {
     this.#delivery = { ...readDeliveryControls(home) };
   }
 
-  /** One object for as long as the hub runs; `locals` and `virtualdomains` in it change. */
+  /** One object for as long as the hub runs; what {@link reload} reads changes in it. */
   get delivery(): DeliveryControls {
     return this.#delivery;
   }
@@ -30,16 +30,18 @@ export class LiveControls {
   readonly judge: JudgeClient = (address) => this.#judge(address);
 
   /**
-   * Reads locals, virtualdomains, qmqpclients and destinations again.
+   * Reads locals, virtualdomains, qmqpclients, destinations, smtproutes and queuelifetime again.
    * @returns the last of them, for the delivery
    * @throws Error or SystemError when one cannot be read or understood: nothing has changed then
    */
   reload(): DestinationRules {
-    const { locals, virtualdomains, destinations } = readDeliveryControls(this.#home);
+    const read = readDeliveryControls(this.#home);
     this.#judge = this.#readJudge();
-    this.#delivery.locals = locals;
-    this.#delivery.virtualdomains = virtualdomains;
-    return destinations;
+    this.#delivery.locals = read.locals;
+    this.#delivery.virtualdomains = read.virtualdomains;
+    this.#delivery.smtproutes = read.smtproutes;
+    this.#delivery.queuelifetime = read.queuelifetime;
+    return read.destinations;
   }
 
   #readJudge(): JudgeClient {

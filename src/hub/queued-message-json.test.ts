@@ -14,6 +14,7 @@ const MESSAGE: QueuedMessage = {
     { channel: 'remote', address: bytesOf('two@d.example'), state: 'todo' },
   ],
   due: { remote: Date.UTC(2026, 10, 22, 20, 8) },
+  destinations: ['d.example'],
 };
 
 test('toJsonLine() has everything about a message in one line', () => {
@@ -48,4 +49,11 @@ test('toJsonLine() stays one line of valid JSON with any bytes in an address', (
     assert.equal(line.split('\n').length, 2);
     assert.equal(JSON.parse(line).sender, want);
   }
+});
+
+test('toJsonLine() names the way that an operator chose', () => {
+  const routeOf = (...destinations: string[]) => JSON.parse(toJsonLine({ ...MESSAGE, destinations })).route;
+  assert.equal(routeOf('d.example'), undefined);
+  assert.equal(routeOf('>relay.example:25'), 'relay.example:25');
+  assert.equal(routeOf('>@d.example', '>@e.example'), 'mx');
 });

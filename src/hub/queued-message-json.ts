@@ -1,6 +1,7 @@
 // A queued message as an operator's tools read it. Addresses are bytes; they are shown as UTF-8, and bytes that are not
 // become U+FFFD, so that a line is always valid JSON.
 
+import { isChosenKey, readChosenKey } from '../core/policy/route.ts';
 import type { QueuedMessage } from '../queue/queue.ts';
 import { HELD_MS } from '../queue/queue.ts';
 
@@ -15,6 +16,8 @@ export interface QueuedMessageJson {
   readonly nextAttempt: { readonly local?: string; readonly remote?: string };
   /** There if an operator holds it: then nothing of it is tried. */
   readonly held?: true;
+  /** There if an operator sends it another way than the routes say: a relay with its port, or `mx`. */
+  readonly route?: string;
   readonly recipients: readonly {
     readonly address: string;
     readonly channel: 'local' | 'remote';
@@ -25,6 +28,7 @@ export interface QueuedMessageJson {
 /** One line of JSON with its LF: id, times as ISO 8601 in UTC, size in bytes, sender, recipients with channel and state. */
 export function toJsonLine(message: QueuedMessage): string {
   const { id, birthMs, size, sender, recipients, due } = message;
+  const chosen = readChosenKey(message.destinations.find(isChosenKey) ?? '');
   const json: QueuedMessageJson = {
     id,
     accepted: new Date(birthMs).toISOString(),
@@ -35,6 +39,7 @@ export function toJsonLine(message: QueuedMessage): string {
       ...(isTime(due.remote) && { remote: new Date(due.remote).toISOString() }),
     },
     ...((due.local === HELD_MS || due.remote === HELD_MS) && { held: true }),
+    ...(chosen && { route: chosen.routed ? chosen.key.slice(1) : 'mx' }),
     recipients: recipients.map(({ address, channel, state }) => ({
       address: showBytes(address),
       channel,

@@ -11,16 +11,19 @@ import { IndexedMessages } from './indexed-messages.ts';
 import { Journal, type Place } from './journal.ts';
 import type { JournalRecord, NewRecord } from './journal-record.ts';
 import { LargeBodies } from './large-bodies.ts';
+import { addToOverview, listMessages } from './list-messages.ts';
 import type { MessageIndex } from './message-index.ts';
 import type {
   Admit,
   Channel,
+  DestinationOf,
   FinishedMessage,
   Intake,
   Job,
   MessageId,
   Queue,
   QueuedMessage,
+  QueueOverview,
   QueueStats,
   Settled,
   Tally,
@@ -28,8 +31,6 @@ import type {
 } from './queue.ts';
 import type { Resubmissions } from './resubmissions.ts';
 import { TallyBook } from './tally-book.ts';
-
-const LIST_PAGE = 1000;
 
 /** See the head of this file; {@link Queue} has the contract of each method. */
 export class EmbeddedQueue implements Queue {
@@ -146,7 +147,7 @@ export class EmbeddedQueue implements Queue {
       nextDueMs: left === undefined ? undefined : nextDueMs,
       again: left === undefined ? [] : [left],
     };
-    await this.#append(entry, { type: 'settle', id, segment, ...settlement });
+    await this.#record(entry, settlement);
     const { delivered, failed } = entry.apply(settlement);
     if (this.#entries.has(id)) this.#tally.count({ delivered, failed });
     if (isOver) {
@@ -172,14 +173,10 @@ export class EmbeddedQueue implements Queue {
       this.#listener();
       return isThere;
     }
-    const { segment } = entry.origin;
-    const write = async (settlement: Rescheduling) => {
-      await this.#append(entry, { type: 'settle', id, segment, ...settlement });
-    };
     try {
-      return await entry.reschedule(dueMs, write);
+      return await entry.reschedule(dueMs, (settlement) => this.#record(entry, settlement));
     } finally {
-      if (this.#entries.has(id)) for (const part of entry.parts) this.#schedule(entry, part, false);
+      this.#scheduleAll(entry);
     }
   }
 
@@ -187,6 +184,22 @@ export class EmbeddedQueue implements Queue {
     const entry = await this.#resting(id);
     if (entry !== undefined) return entry.handOut();
     return this.#indexed.handOut(id);
+  }
+
+  async regroup(jobs: readonly Job[], choose?: DestinationOf, dueMs?: number): Promise<void> {
+    const [first] = jobs;
+    if (first === undefined) return;
+    const entry = await this.#resting(first.id);
+    if (entry === undefined) {
+      await this.#indexed.regroup(jobs, choose ?? this.#options.destinationOf, dueMs);
+      this.#listener();
+      return;
+    }
+    try {
+      await entry.regroup(jobs, choose, dueMs, (settlement) => this.#record(entry, settlement));
+    } finally {
+      this.#scheduleAll(entry);
+    }
   }
 
   async finished(): Promise<FinishedMessage[]> {
@@ -211,20 +224,8 @@ export class EmbeddedQueue implements Queue {
     this.#drop(entry, 'removed');
   }
 
-  async *list(): AsyncIterable<QueuedMessage> {
-    const inMemory = [...this.#entries.values()];
-    const seen = new Set(inMemory.map(({ origin }) => origin.id));
-    let after = 0;
-    for (;;) {
-      const page = await this.#index.list(after, LIST_PAGE);
-      for (const message of page) if (!seen.has(message.id)) yield message;
-      if (page.length < LIST_PAGE) break;
-      after = page.at(-1)!.id;
-    }
-    for (const [i, entry] of inMemory.entries()) {
-      yield entry.queued();
-      if (i % LIST_PAGE === LIST_PAGE - 1) await new Promise<void>((resolve) => setImmediate(resolve));
-    }
+  list(): AsyncIterable<QueuedMessage> {
+    return listMessages(this.#entries.values(), this.#index);
   }
 
   async find(id: MessageId): Promise<QueuedMessage | undefined> {
@@ -232,6 +233,10 @@ export class EmbeddedQueue implements Queue {
     if (entry !== undefined) return entry.queued();
     const [message] = await this.#index.list(id - 1, 1);
     return message?.id === id ? message : undefined;
+  }
+
+  async overview(): Promise<QueueOverview> {
+    return addToOverview(this.#entries.values(), await this.#index.overview());
   }
 
   tally(): Tally {
@@ -319,8 +324,7 @@ export class EmbeddedQueue implements Queue {
 
   /** After replay: what is due, what is done, and what nobody refers to. */
   async #sweep(): Promise<void> {
-    for (const entry of this.#entries.values())
-      for (const part of entry.parts) this.#schedule(entry, part, false);
+    for (const entry of this.#entries.values()) this.#scheduleAll(entry);
     for (const entry of [...this.#entries.values()]) {
       if (entry.isFinished && !entry.hasFailures) await this.remove(entry.origin.id);
     }
@@ -340,6 +344,11 @@ export class EmbeddedQueue implements Queue {
     } finally {
       entry.writesUnderWay--;
     }
+  }
+
+  async #record(entry: Entry, settlement: Rescheduling): Promise<void> {
+    const { id, segment } = entry.origin;
+    await this.#append(entry, { type: 'settle', id, segment, ...settlement });
   }
 
   /** The entry, not on the move to the index; undefined if it is there already. */
@@ -406,6 +415,11 @@ export class EmbeddedQueue implements Queue {
     this.#listener();
   }
 
+  #scheduleAll(entry: Entry): void {
+    if (!this.#entries.has(entry.origin.id)) return;
+    for (const part of entry.parts) this.#schedule(entry, part, false);
+  }
+
   #spillIfLarge(): void {
     if (this.#spilling !== undefined || this.#journal.bytes <= this.#options.journalSizeMax) return;
     this.#spilling = this.#spillOldest()
@@ -455,8 +469,7 @@ export class EmbeddedQueue implements Queue {
     } finally {
       for (const entry of entries) {
         entry.moving = undefined;
-        if (this.#entries.has(entry.origin.id))
-          for (const part of entry.parts) this.#schedule(entry, part, false);
+        this.#scheduleAll(entry);
       }
       arrived();
       this.#listener();

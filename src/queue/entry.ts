@@ -1,5 +1,7 @@
 // A message of the journal in memory: what its records amount to. The bytes stay on disk.
 
+import type { MessageDsn } from '../core/policy/notification.ts';
+import { isChosenKey } from '../core/policy/route.ts';
 import type { SettleRecord } from './journal-record.ts';
 import type { IndexRow } from './message-index.ts';
 import type {
@@ -9,7 +11,6 @@ import type {
   FinishedMessage,
   Job,
   JobRecipient,
-  MessageDsn,
   MessageId,
   QueuedMessage,
   Recipient,
@@ -76,9 +77,11 @@ export class Entry {
   moving: Promise<void> | undefined;
   /** The due time that an operator has set, until it is on disk. */
   #rescheduling: { readonly dueMs: number } | undefined;
+  readonly #destinationOf: DestinationOf;
 
   constructor(origin: EntryOrigin, destinationOf: DestinationOf) {
     this.origin = origin;
+    this.#destinationOf = destinationOf;
     const { recipients, birthMs } = origin;
     this.#states = recipients.map(() => 'todo');
     this.#left = recipients.length;
@@ -121,6 +124,11 @@ export class Entry {
     return (this.#rescheduling ?? part).dueMs === HELD_MS;
   }
 
+  /** Whether anything that is left of it is held. */
+  get isHeldAnywhere(): boolean {
+    return this.#parts.some((part) => part.left > 0 && this.isHeld(part));
+  }
+
   get isFinished(): boolean {
     return this.#left === 0;
   }
@@ -157,7 +165,7 @@ export class Entry {
    * Applies what a record says; a verdict about a recipient that is settled already is ignored.
    * @returns how many recipients were settled
    */
-  apply({ channel, verdicts, nextDueMs, again }: Rescheduling): Settlement {
+  apply({ channel, verdicts, nextDueMs, again, destinations }: Rescheduling): Settlement {
     const counts = { delivered: 0, failed: 0 };
     for (const { index, state, report } of verdicts) {
       if (this.#states[index] !== 'todo') continue;
@@ -167,6 +175,7 @@ export class Entry {
       counts[state === 'done' ? 'delivered' : 'failed']++;
       if (state === 'failed') this.#failures.push({ position: index, report: report ?? '' });
     }
+    if (destinations !== undefined) this.#regroup(channel, again, destinations);
     if (nextDueMs === undefined) return counts;
     const meant =
       again.length > 0
@@ -174,6 +183,64 @@ export class Entry {
         : this.#parts.filter((part) => part.channel === channel);
     for (const part of meant) part.dueMs = nextDueMs;
     return counts;
+  }
+
+  /** Parts the recipients of the channel that are left anew: those in `again` by these names, as far as they were chosen. */
+  #regroup(channel: Channel, again: readonly number[], names: readonly string[]): void {
+    const chosen = new Map(again.map((position, i) => [position, names[i]!]));
+    const old = this.#parts.filter((part) => part.channel === channel);
+    const others = this.#parts.filter((part) => part.channel !== channel);
+    const fresh = new Map<string, OwnPart>();
+    for (const { positions, dueMs } of old) {
+      for (const position of positions) {
+        if (this.#states[position] !== 'todo') continue;
+        const name = chosen.get(position) ?? '';
+        const destination = isChosenKey(name) ? name : this.#destinationOf(this.origin.recipients[position]!);
+        const part = fresh.get(destination) ?? {
+          ...{ channel, destination, positions: [], left: 0, dueMs, out: false },
+        };
+        fresh.set(destination, part);
+        part.dueMs = Math.min(part.dueMs, dueMs);
+        part.positions.push(position);
+        part.left++;
+        this.#partOf[position] = part;
+      }
+    }
+    for (const part of fresh.values()) part.positions.sort((a, b) => a - b);
+    this.#parts.splice(0, this.#parts.length, ...others);
+    for (const part of fresh.values()) this.#parts.push(part);
+    if (this.#byKey === undefined) return;
+    this.#byKey.clear();
+    for (const part of this.#parts) this.#byKey.set(partKey(part.channel, part.destination), part);
+  }
+
+  /** Takes back what {@link handOut} gave, parted anew, once `write` has put that on disk; see {@link Queue.regroup}. */
+  async regroup(
+    jobs: readonly Job[],
+    choose: DestinationOf | undefined,
+    dueMs: number | undefined,
+    write: (settlement: Rescheduling) => Promise<void>,
+  ): Promise<void> {
+    try {
+      const left = jobs.filter(({ channel }) => channel === 'remote').flatMap(({ recipients }) => recipients);
+      if (left.length === 0) return;
+      const nameOf = choose ?? this.#destinationOf;
+      const isHeld = this.#parts.some((part) => part.channel === 'remote' && this.isHeld(part));
+      const settlement = {
+        channel: 'remote' as const,
+        verdicts: [],
+        nextDueMs: dueMs !== undefined && isHeld ? HELD_MS : dueMs,
+        again: left.map(({ index }) => index),
+        destinations: left.map(({ address }) => nameOf({ address, channel: 'remote' })),
+      };
+      // What goes by the routes alone is worked out anew at each start.
+      const wasChosen = jobs.some(({ destination }) => isChosenKey(destination));
+      if (dueMs !== undefined || wasChosen || settlement.destinations.some(isChosenKey))
+        await write(settlement);
+      this.apply(settlement);
+    } finally {
+      for (const part of this.#parts) part.out = false;
+    }
   }
 
   /** Brings forward what waits for later; gives the parts that have changed. */
@@ -236,7 +303,10 @@ export class Entry {
     for (const { channel, left, dueMs } of this.#parts) {
       if (left > 0) due[channel] = Math.min(due[channel] ?? dueMs, dueMs);
     }
-    const message = { id, birthMs, size, sender, recipients: this.#recipientStates(), due };
+    const destinations = this.#parts.filter((part) => part.channel === 'remote' && part.left > 0);
+    const names = destinations.map(({ destination }) => destination);
+    const recipients = this.#recipientStates();
+    const message = { id, birthMs, size, sender, recipients, due, destinations: names };
     return dsn === undefined ? message : { ...message, dsn };
   }
 

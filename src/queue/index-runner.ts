@@ -15,9 +15,11 @@ export interface IndexCall {
     | 'hasten'
     | 'reschedule'
     | 'handOut'
+    | 'regroup'
     | 'remove'
     | 'read'
     | 'finished'
+    | 'overview'
     | 'list'
     | 'existing'
     | 'close';

@@ -3,8 +3,8 @@
 
 import type { Claims } from './claims.ts';
 import type { Settlement } from './entry.ts';
-import type { IndexState, MessageIndex, PartName } from './message-index.ts';
-import type { FinishedMessage, Job, MessageId, Verdict } from './queue.ts';
+import type { IndexState, MessageIndex, PartName, Regrouped } from './message-index.ts';
+import type { DestinationOf, FinishedMessage, Job, MessageId, Verdict } from './queue.ts';
 
 /** See the head of this file. */
 export class IndexedMessages {
@@ -62,6 +62,30 @@ export class IndexedMessages {
     const others = jobs?.filter((job) => !isBusy(job)) ?? [];
     await Promise.all(others.map((job) => this.settle(job, [], job.dueMs)));
     return 'busy';
+  }
+
+  /** See {@link Queue.regroup}. */
+  async regroup(jobs: readonly Job[], nameOf: DestinationOf, dueMs: number | undefined): Promise<void> {
+    const parts = new Map<string, Regrouped & { readonly positions: number[] }>();
+    for (const { channel, dueMs: formerMs, recipients } of jobs) {
+      if (channel !== 'remote') continue;
+      for (const { index, address } of recipients) {
+        const destination = nameOf({ address, channel });
+        const part = parts.get(destination) ?? { destination, dueMs: dueMs ?? formerMs, positions: [] };
+        parts.set(destination, { ...part, dueMs: Math.min(part.dueMs, dueMs ?? formerMs) });
+        part.positions.push(index);
+      }
+    }
+    try {
+      const [first] = jobs;
+      if (first !== undefined && parts.size > 0)
+        this.note(await this.#index.regroup(first.id, [...parts.values()]));
+    } catch (error) {
+      await Promise.all(jobs.map((job) => this.settle(job, [], job.dueMs)));
+      throw error;
+    }
+    const local = jobs.filter(({ channel }) => channel === 'local');
+    await Promise.all(local.map((job) => this.settle(job, [], job.dueMs)));
   }
 
   /** @returns how many messages are gone, and how many recipients were left to do */

@@ -38,6 +38,22 @@ function decode(buffer: Buffer, segment = SEGMENT): JournalRecord[] {
 }
 
 describe('journal records', () => {
+  it('keep the destinations that an operator chose, and hubs from before read them as due times', () => {
+    const record: NewRecord = {
+      type: 'settle',
+      id: 7,
+      segment: SEGMENT,
+      channel: 'remote',
+      nextDueMs: 5,
+      verdicts: [],
+      again: [1, 4],
+      destinations: ['>relay.example:25', '>@x.example'],
+    };
+    const buffer = encode(record);
+    assert.deepEqual(decode(buffer), [record]);
+    assert.equal(buffer.length, recordSize(record));
+  });
+
   it('of hubs that knew no fingerprints are read as ever', () => {
     // Written by such a hub: start, a message to two recipients, one of them delivered.
     const written =

@@ -2,8 +2,9 @@
 // A record is valid only in the segment it was written to: remains of a reused segment's earlier life never pass.
 
 import { crc32 } from 'node:zlib';
+import type { MessageDsn } from '../core/policy/notification.ts';
 import { decodeDsnSection, encodeDsnSection } from './dsn-record.ts';
-import type { Channel, Envelope, Fingerprint, MessageDsn, MessageId, Recipient, Verdict } from './queue.ts';
+import type { Channel, Envelope, Fingerprint, MessageId, Recipient, Verdict } from './queue.ts';
 import { CHANNELS, FINGERPRINT_LENGTH } from './queue.ts';
 import type { Seen } from './resubmissions.ts';
 
@@ -63,6 +64,8 @@ export interface SettleRecord {
   readonly verdicts: readonly Verdict[];
   /** Indexes of recipients that are still to do, one for each destination meant. */
   readonly again: readonly number[];
+  /** If the recipients that are left are parted anew: they are all in `again`, and these are their destinations. */
+  readonly destinations?: readonly string[];
 }
 
 /** A message is gone. */
@@ -123,6 +126,7 @@ export function recordSize(record: NewRecord): number {
       let size = RECORD_HEADER_SIZE + 25;
       for (const verdict of record.verdicts)
         size += VERDICT_SIZE + (verdict.report === undefined ? 0 : verdict.report.length);
+      for (const destination of record.destinations ?? []) size += destination.length;
       return size + VERDICT_SIZE * record.again.length;
     }
     case 'remove':
@@ -233,10 +237,12 @@ function encodeSettle(writer: Writer, record: SettleRecord): void {
   writer.u8(CHANNELS.indexOf(record.channel));
   writer.f64(record.nextDueMs ?? Number.NaN);
   writer.u32(record.verdicts.length + record.again.length);
-  for (const index of record.again) {
+  for (const [i, index] of record.again.entries()) {
+    const destination = Buffer.from(record.destinations?.[i] ?? '', 'latin1');
     writer.u32(index);
     writer.u8(STATE_NUMBER.todo);
-    writer.u32(0);
+    writer.u32(destination.length);
+    writer.bytes(destination);
   }
   for (const { index, state, report } of record.verdicts) {
     const text = Buffer.from(report ?? '', 'latin1');
@@ -340,6 +346,7 @@ function decodeSeen(buffer: Buffer, start: number): SeenRecord {
 function decodeSettle(buffer: Buffer, start: number): SettleRecord {
   const verdicts: Verdict[] = [];
   const again: number[] = [];
+  const destinations: string[] = [];
   const nextDueMs = buffer.readDoubleLE(start + 13);
   let at = start + 25;
   for (let left = buffer.readUInt32LE(start + 21); left > 0; left--) {
@@ -347,8 +354,10 @@ function decodeSettle(buffer: Buffer, start: number): SettleRecord {
     const length = buffer.readUInt32LE(at + 5);
     const state = buffer.readUInt8(at + 4);
     const report = buffer.toString('latin1', at + VERDICT_SIZE, at + VERDICT_SIZE + length);
-    if (state === STATE_NUMBER.todo) again.push(index);
-    else
+    if (state === STATE_NUMBER.todo) {
+      again.push(index);
+      destinations.push(report);
+    } else
       verdicts.push(
         state === STATE_NUMBER.done ? { index, state: 'done' } : { index, state: 'failed', report },
       );
@@ -362,5 +371,6 @@ function decodeSettle(buffer: Buffer, start: number): SettleRecord {
     nextDueMs: Number.isNaN(nextDueMs) ? undefined : nextDueMs,
     verdicts,
     again,
+    ...(destinations.some((one) => one !== '') && { destinations }),
   };
 }

@@ -6,6 +6,7 @@ import type { Clock } from '../host/clock.ts';
 import { SystemError } from '../host/system-error.ts';
 import { Agenda } from './agenda.ts';
 import { Entry, type Part } from './entry.ts';
+import { addToOverview } from './list-messages.ts';
 import type {
   Admit,
   Channel,
@@ -16,6 +17,7 @@ import type {
   MessageId,
   Queue,
   QueuedMessage,
+  QueueOverview,
   QueueStats,
   Tally,
   Verdict,
@@ -148,6 +150,13 @@ export class MemoryQueue implements Queue {
     return this.#storage.messages.get(id)?.entry.handOut();
   }
 
+  async regroup(jobs: readonly Job[], choose?: DestinationOf, dueMs?: number): Promise<void> {
+    const entry = this.#storage.messages.get(jobs[0]?.id ?? 0)?.entry;
+    if (entry === undefined) return;
+    await entry.regroup(jobs, choose, dueMs, async () => undefined);
+    for (const part of entry.parts) this.#schedule(entry, part, false);
+  }
+
   async finished() {
     return [...this.#storage.messages.values()]
       .filter(({ entry }) => entry.isFinished)
@@ -165,6 +174,11 @@ export class MemoryQueue implements Queue {
 
   async find(id: MessageId): Promise<QueuedMessage | undefined> {
     return this.#storage.messages.get(id)?.entry.queued();
+  }
+
+  async overview(): Promise<QueueOverview> {
+    const entries = [...this.#storage.messages.values()].map(({ entry }) => entry);
+    return addToOverview(entries, { held: 0, oldestMs: undefined });
   }
 
   tally(): Tally {

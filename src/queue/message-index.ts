@@ -1,14 +1,15 @@
 // The index of messages that outlived the journal, as the embedded queue sees it. sqlite-index.ts does the work,
 // index-worker.ts runs it in a thread of its own, worker-index.ts talks to that thread.
 
+import type { MessageDsn } from '../core/policy/notification.ts';
 import type { Settlement } from './entry.ts';
 import type {
   Channel,
   FinishedMessage,
   Job,
-  MessageDsn,
   MessageId,
   QueuedMessage,
+  QueueOverview,
   Recipient,
   RecipientState,
   Verdict,
@@ -54,6 +55,14 @@ export interface IndexState {
   readonly heads: readonly IndexHead[];
 }
 
+/** Remote recipients of a message that are parted anew. */
+export interface Regrouped {
+  readonly destination: string;
+  readonly dueMs: number;
+  /** In order. */
+  readonly positions: readonly number[];
+}
+
 /** How many jobs of a destination are wanted, and until when they are due. */
 export interface Wanted {
   readonly destination: string;
@@ -83,6 +92,8 @@ export interface MessageIndex {
   handOut(
     id: MessageId,
   ): Promise<IndexState & { readonly jobs: Job[] | undefined; readonly wasOut: PartName[] }>;
+  /** Parts the remote recipients of a message that are left anew, and takes them back; what is held stays held. */
+  regroup(id: MessageId, parts: readonly Regrouped[]): Promise<IndexState>;
   /** Makes what is due later due at that time. */
   hasten(nowMs: number): Promise<IndexState>;
   /** @returns also how many recipients were left to do */
@@ -90,6 +101,7 @@ export interface MessageIndex {
   /** The message's bytes; undefined if they are in a file of their own. */
   read(id: MessageId): Promise<Uint8Array | undefined>;
   finished(): Promise<FinishedMessage[]>;
+  overview(): Promise<QueueOverview>;
   /** Up to `limit` messages with an id above `after`, by id. */
   list(after: MessageId, limit: number): Promise<QueuedMessage[]>;
   /** Those of the ids that the index has. */

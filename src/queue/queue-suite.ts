@@ -13,6 +13,7 @@ import { declareDsn } from './queue-suite-dsn.ts';
 import { declareFairness, declarePassingOver } from './queue-suite-fairness.ts';
 import { declareHasten } from './queue-suite-hasten.ts';
 import { declareOperator } from './queue-suite-operator.ts';
+import { declareRegroup } from './queue-suite-regroup.ts';
 import { declareResubmission } from './queue-suite-resubmission.ts';
 
 /** A place where a store can be opened again and again; each test gets its own. */
@@ -52,6 +53,7 @@ export function runQueueSuite(name: string, createHarness: () => Promise<QueueHa
     declareSettle(declare);
     declareHasten(declare);
     declareOperator(declare);
+    declareRegroup(declare);
     declareFinish(declare);
     declareRestart(declare);
     declareResubmission(declare);

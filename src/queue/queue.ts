@@ -6,6 +6,7 @@
 
 import { lowerCase, textOf } from '../core/bytes/bytes.ts';
 import { domainOf } from '../core/format/domain-map.ts';
+import type { MessageDsn, RecipientDsn } from '../core/policy/notification.ts';
 
 /** Names a message in its store: a positive safe integer, never used twice, growing with time of acceptance. */
 export type MessageId = number;
@@ -24,28 +25,10 @@ export interface Recipient {
   readonly dsn?: RecipientDsn | undefined;
 }
 
-/** Bits of {@link RecipientDsn.notify}. */
-export const NOTIFY = { success: 1, failure: 2, delay: 4 } as const;
-
-/** What the sender asked to be told about a recipient (RFC 3461); characters are bytes, each text at most 1000 long. */
-export interface RecipientDsn {
-  /** The {@link NOTIFY} bits together; 0 for NEVER, undefined if nothing was said. */
-  readonly notify?: number | undefined;
-  /** The original recipient as it stood in ORCPT: address type, semicolon, address in xtext. */
-  readonly orcpt?: string | undefined;
-}
-
-/** What the sender asked for the whole message (RFC 3461). */
-export interface MessageDsn {
-  /** How much of the message a report of failure returns. */
-  readonly ret?: 'full' | 'hdrs' | undefined;
-  /** The sender's own name for the envelope as it stood in ENVID: xtext, at most 1000 characters. */
-  readonly envid?: string | undefined;
-}
-
 /**
  * Names the destination of a recipient: what can share a connection, and is slow or dead together. Recipients of one
- * message with one destination are one {@link Job}; destinations take turns. It may answer otherwise after a restart.
+ * message with one destination are one {@link Job}; destinations take turns. It may answer otherwise from one time to the next:
+ * what was accepted before keeps its name until the next start, or {@link Queue.regroup}; in an index for longer.
  */
 export type DestinationOf = (recipient: Recipient) => string;
 
@@ -148,6 +131,8 @@ export interface QueuedMessage {
   readonly dsn?: MessageDsn | undefined;
   /** When the first destination of each channel with work left is tried next, ms since 1970, or {@link HELD_MS}. */
   readonly due: { readonly local?: number; readonly remote?: number };
+  /** What the remote destinations with work left are called, each once. */
+  readonly destinations: readonly string[];
 }
 
 /** A failed recipient with its report, in order of failure; input of the bounce. */
@@ -199,6 +184,14 @@ export interface QueueStats {
   /** Messages that were submitted again and recognised; not in `accepted`. */
   readonly resubmissions: number;
   readonly finished: number;
+}
+
+/** The state of the queue at a moment. */
+export interface QueueOverview {
+  /** Messages of which something is held. */
+  readonly held: number;
+  /** When the oldest message was accepted, ms since 1970; undefined if there is none. */
+  readonly oldestMs: number | undefined;
 }
 
 /** Whether a job of that destination may be handed out now; `isFresh` if it got new mail since it was last asked about. */
@@ -255,6 +248,14 @@ export interface Queue {
    * @returns a job for each destination; undefined if the message is not there
    */
   handOut(id: MessageId): Promise<Job[] | 'busy' | undefined>;
+  /**
+   * Takes back the jobs that {@link handOut} gave of a message, its remote recipients parted by what `choose` says; durable when it
+   * resolves. Without `choose` they go by the store's own {@link DestinationOf}, as it answers now; a name with CHOSEN_MARK (see
+   * core/policy/route.ts) stays theirs over restarts.
+   * @param dueMs when they are tried next; if undefined as before. What is held stays so
+   * @throws SystemError if it could not be recorded: then everything is as before {@link handOut}
+   */
+  regroup(jobs: readonly Job[], choose?: DestinationOf, dueMs?: number): Promise<void>;
   /** Messages without recipients left that were not removed before the last stop. Call once after opening. */
   finished(): Promise<FinishedMessage[]>;
   /** Removes a message; durable when it resolves (a removal lost by a crash is found again by {@link finished}). */
@@ -263,6 +264,8 @@ export interface Queue {
   list(): AsyncIterable<QueuedMessage>;
   /** One message as {@link list} shows it; undefined if it is not there. */
   find(id: MessageId): Promise<QueuedMessage | undefined>;
+  /** What only a look at the store tells; cheap however much is queued. */
+  overview(): Promise<QueueOverview>;
   tally(): Tally;
   stats(): QueueStats;
   /** Waits for what is under way and lets go of the files; nothing else may be called afterwards. */

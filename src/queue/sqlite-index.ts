@@ -2,19 +2,19 @@
 // that calls which wait together share one flush. docs/internals/queue.md has the tables.
 
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { MessageDsn, RecipientDsn } from '../core/policy/notification.ts';
 import { decodeMessageDsn, decodeRecipientDsn, encodeMessageDsn, encodeRecipientDsn } from './dsn-record.ts';
 import type { Settlement } from './entry.ts';
 import { addDsnColumns, INSERT_PART, insertPart, migrateIndex, unpackPositions } from './index-parts.ts';
-import type { IndexRow, IndexState, PartName, Wanted } from './message-index.ts';
+import type { IndexRow, IndexState, PartName, Regrouped, Wanted } from './message-index.ts';
 import type {
   Channel,
   FinishedMessage,
   Job,
   JobRecipient,
-  MessageDsn,
   MessageId,
   QueuedMessage,
-  RecipientDsn,
+  QueueOverview,
   RecipientState,
   Verdict,
 } from './queue.ts';
@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS part (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS part_due ON part (channel, destination, due, message);
 `;
+// By an index of what is held alone, so that nothing else pays for it.
+const HELD_INDEX = `CREATE INDEX IF NOT EXISTS part_held ON part (message) WHERE due = ${HELD_MS}.0`;
+const COUNT_HELD = `SELECT count(DISTINCT message) AS n FROM part WHERE due = ${HELD_MS}.0`;
 const FINISHED_INDEX = 'CREATE INDEX IF NOT EXISTS message_finished ON message (id) WHERE parts = 0';
 
 /** Jobs of one destination in order: by the index alone, from its first row. */
@@ -97,6 +100,7 @@ export class SqliteIndex {
     migrateIndex(this.#db);
     addDsnColumns(this.#db);
     this.#db.exec(FINISHED_INDEX);
+    this.#db.exec(HELD_INDEX);
     this.#db.exec('COMMIT');
     this.#messages = this.#number(COUNT_MESSAGES);
     this.#left = this.#number(COUNT_LEFT);
@@ -237,6 +241,20 @@ export class SqliteIndex {
     return { ...this.#state(parts), jobs: isThere ? jobs : undefined, wasOut };
   }
 
+  regroup(id: MessageId, parts: readonly Regrouped[]): IndexState {
+    const old = this.#partsOf(id).filter(({ channel }) => channel === 'remote');
+    if (old.length === 0) return this.#state([]);
+    const isHeld = old.some(({ dueMs }) => dueMs === HELD_MS);
+    for (const part of old) this.#setOut(part, id, false);
+    this.#run('DELETE FROM part WHERE message = ? AND channel = ?', id, CHANNELS.indexOf('remote'));
+    const fresh = parts.map(({ dueMs, ...part }) => ({
+      ...{ ...part, channel: 'remote' as const, dueMs: isHeld ? HELD_MS : dueMs, out: false },
+    }));
+    for (const part of fresh) insertPart(this.#prepare(INSERT_PART), id, part);
+    this.#run('UPDATE message SET parts = parts + ? WHERE id = ?', fresh.length - old.length, id);
+    return this.#state([...old, ...fresh]);
+  }
+
   /** What is left of a message. */
   #partsOf(id: MessageId): (PartName & { readonly dueMs: number; readonly left: number })[] {
     return this.#rows<{ channel: number; destination: string; due: number; todo: number }>(
@@ -275,6 +293,13 @@ export class SqliteIndex {
     return rows.map((row) => this.#finishedMessage(row));
   }
 
+  overview(): QueueOverview {
+    return {
+      held: this.#number(COUNT_HELD),
+      oldestMs: this.#row<{ birth: number }>('SELECT birth FROM message ORDER BY id LIMIT 1')?.birth,
+    };
+  }
+
   list(after: MessageId, limit: number): QueuedMessage[] {
     const rows = this.#rows<MessageRow>(
       'SELECT id, birth, size, sender, dsn FROM message WHERE id > ? ORDER BY id LIMIT ?',
@@ -292,7 +317,7 @@ export class SqliteIndex {
         state: STATES[state]!,
         ...recipientDsn(dsn),
       })),
-      due: this.#dueTimes(row.id),
+      ...this.#waitingOf(row.id),
       ...messageDsn(row.dsn),
     }));
   }
@@ -306,14 +331,14 @@ export class SqliteIndex {
     this.#db.close();
   }
 
-  #dueTimes(id: MessageId): QueuedMessage['due'] {
+  #waitingOf(id: MessageId): Pick<QueuedMessage, 'due' | 'destinations'> {
     const due: { local?: number; remote?: number } = {};
-    for (const { channel, first } of this.#rows<{ channel: number; first: number }>(
-      'SELECT channel, min(due) AS first FROM part WHERE message = ? GROUP BY channel',
-      id,
-    ))
-      due[CHANNELS[channel]!] = first;
-    return due;
+    const destinations: string[] = [];
+    for (const { channel, destination, dueMs } of this.#partsOf(id)) {
+      due[channel] = Math.min(due[channel] ?? dueMs, dueMs);
+      if (channel === 'remote') destinations.push(destination);
+    }
+    return { due, destinations };
   }
 
   #insertRow(row: IndexRow): void {

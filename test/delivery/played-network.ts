@@ -71,7 +71,7 @@ export class PlayedDelivery {
 
   constructor(clock = new ManualClock(), storage = new MemoryQueueStorage(), policy = CONTROLS) {
     this.clock = clock;
-    this.queue = new MemoryQueue(storage, clock, createDestinationOf(policy.smtproutes));
+    this.queue = new MemoryQueue(storage, clock, createDestinationOf(policy));
     this.network = new PlayedNetwork(clock);
     this.delivery = createDelivery({
       queue: this.queue,

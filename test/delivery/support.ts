@@ -70,7 +70,7 @@ export class DeliveryBench {
     this.clock = options.clock ?? new ManualClock();
     this.storage = options.storage ?? new MemoryQueueStorage();
     this.controls = { ...CONTROLS, ...options.controls };
-    const destinationOf = createDestinationOf(this.controls.smtproutes);
+    const destinationOf = createDestinationOf(this.controls);
     const queue = new MemoryQueue(this.storage, this.clock, destinationOf);
     this.queue = options.wrapQueue?.(queue) ?? queue;
     this.submitBounce = createBounceSubmitter(this.queue, this.clock, this.controls);
