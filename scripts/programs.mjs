@@ -25,6 +25,7 @@ export const PROGRAMS = [
   'qbiff',
   'qmail-showctl',
   'qmail-newmrh',
+  'qmail-local',
   'tcprules',
   'tcprulescheck',
   'tcpserver',

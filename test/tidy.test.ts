@@ -318,7 +318,7 @@ describe('parity of manual pages and programs', () => {
       }
       // The file that the program runs, not those that it runs in the same process.
       const own =
-        [...files].find(([, text]) => optionLettersOf(text).length > 0 && texts.indexOf(text) <= 2)?.[1] ??
+        [...files].find(([, text]) => optionLettersOf(text).length > 0 && texts.indexOf(text) <= 3)?.[1] ??
         '';
       const known = new Set(optionLettersOf(own));
       const isLong = (option: string) => option.startsWith('-');

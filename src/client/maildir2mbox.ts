@@ -4,23 +4,14 @@
 // Source: the maildir2mbox and mbox manual pages. Differs, since the original loses mail there: an unterminated last
 // line is kept; the lock is on the file that is there now, not on one that has been replaced; the new name is flushed.
 
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-} from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, readSync, renameSync, unlinkSync } from 'node:fs';
 import { concatBytes, findByte } from '../core/bytes/bytes.ts';
 import { formatFromLine, MboxQuoter, senderOfFirstLine } from '../core/format/mbox.ts';
 import { complain, writeBlocking } from '../host/blocking-io.ts';
 import { errorText } from '../host/error-text.ts';
 import { lockFile } from '../host/file-lock.ts';
 import { flushFolderOf } from '../host/flush-folder.ts';
+import { openForAppend } from '../host/locked-file.ts';
 import type { ProgramWords } from '../host/program-words.ts';
 import type { Environment } from '../host/raw-arguments.ts';
 import { failOnSystem, failTemporarily } from './fatal.ts';
@@ -71,7 +62,7 @@ function moveMail(places: Places): void {
 
   const mailPath = pathIn(maildir, mail);
   const tmpPath = pathIn(maildir, mailtmp);
-  const lock = insist(['lock ', mail], () => openLocked(mailPath, places.env));
+  const lock = insist(['lock ', mail], () => openForAppend(mailPath, (file) => lockFile(file, places.env)));
   const old = insist(['read ', mail], () => openSync(mailPath, constants.O_RDONLY));
   const { O_WRONLY, O_CREAT, O_TRUNC } = constants;
   const tmp = insist(['create ', mailtmp], () => openSync(tmpPath, O_WRONLY | O_CREAT | O_TRUNC, 0o644));
@@ -88,22 +79,6 @@ function moveMail(places: Places): void {
   });
   for (const message of messages) removeMessage(maildir, message);
   closeSync(lock);
-}
-
-/**
- * Opens the mbox file, makes it if need be, and locks it. Whoever held the lock before may have put another file in its
- * place; then that one is to be locked.
- */
-function openLocked(path: Buffer, env: Environment): number {
-  const { O_WRONLY, O_NONBLOCK, O_APPEND, O_CREAT } = constants;
-  for (;;) {
-    const descriptor = openSync(path, O_WRONLY | O_NONBLOCK | O_APPEND | O_CREAT, 0o600);
-    lockFile(descriptor, env);
-    const locked = fstatSync(descriptor);
-    const present = statSync(path, { throwIfNoEntry: false });
-    if (present !== undefined && present.ino === locked.ino && present.dev === locked.dev) return descriptor;
-    closeSync(descriptor);
-  }
 }
 
 /** Reads a file in pieces and closes it; a piece is valid until the next one. @throws Trouble */

@@ -2,19 +2,29 @@
 // the process that takes it, so the flock program takes it on a descriptor that it shares with this process.
 
 import type { Environment } from './raw-arguments.ts';
-import { SystemError } from './system-error.ts';
+import { errorCode, SystemError } from './system-error.ts';
 
 /** Where the flock program may be besides the places that the caller searches. */
 const USUAL_PATH = '/usr/local/bin:/usr/bin:/bin';
 
-/** Waits for the only lock on an open file; it lasts until the descriptor is closed. @throws SystemError */
-export function lockFile(descriptor: number, env: Environment): void {
+/**
+ * Waits for the only lock on an open file; it lasts until the descriptor is closed.
+ * @param waitMs how long at most, ms; 0 for ever
+ * @throws SystemError with the operation `lock` if the system refuses, or the time is over (the cause then has the code ETIMEDOUT);
+ *   with the operation `run` if the program does not do its work
+ */
+export function lockFile(descriptor: number, env: Environment, waitMs = 0): void {
   const { spawnSync } = process.getBuiltinModule('node:child_process');
   const { PATH = '' } = env.strings;
-  const { error, status } = spawnSync('flock', ['-x', '3'], {
+  const { error, status, signal } = spawnSync('flock', ['-x', '3'], {
     env: { ...env.strings, PATH: PATH === '' ? USUAL_PATH : `${PATH}:${USUAL_PATH}` },
     stdio: ['ignore', 'ignore', 'ignore', descriptor],
+    timeout: waitMs,
+    killSignal: 'SIGKILL',
   });
+  const subject = `descriptor ${descriptor}`;
+  if (errorCode(error) === 'ETIMEDOUT') throw new SystemError('lock', subject, error);
   if (error !== undefined) throw new SystemError('run', 'flock', error);
-  if (status !== 0) throw new SystemError('lock', `descriptor ${descriptor}`, `flock ended with ${status}`);
+  if (status === null) throw new SystemError('run', 'flock', `killed by ${signal}`);
+  if (status !== 0) throw new SystemError('lock', subject, `flock ended with ${status}`);
 }

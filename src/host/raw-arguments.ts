@@ -35,6 +35,15 @@ export class Environment {
     return (text.includes(REPLACEMENT) ? readVariable(name) : undefined) ?? Buffer.from(text);
   }
 
+  /** The variables whose values are damaged in {@link strings}, as they are. */
+  damaged(): [name: string, value: Uint8Array][] {
+    const names = Object.keys(this.strings).filter((name) => this.strings[name]?.includes(REPLACEMENT));
+    return names.flatMap((name) => {
+      const value = this.get(name);
+      return value === undefined ? [] : [[name, value]];
+    });
+  }
+
   /** Sets a variable. */
   set(name: string, value: Uint8Array): void {
     this.strings[name] = Buffer.from(value).toString();

@@ -116,7 +116,7 @@ export function prepareServerCase(program: string, vector: ServerCase): string {
     QMAILQUEUE: join(folder, program_missing ? 'no-such-program' : 'recorder'),
   };
   const words = Object.entries(env).map(([name, value]) => quote(`${name}=${value}`));
-  const script = `exec env -i ${words.join(' ')} ${quote(join(ROOT, 'bin', program))}`;
+  const script = `exec env -i ${words.join(' ')} ${quote(join(ROOT, 'bin', program))} "$@"`;
   writeFileSync(join(folder, 'run'), script, 'latin1');
   writeFileSync(join(folder, 'client'), vector.client, 'latin1');
   return folder;
@@ -212,7 +212,8 @@ export function compareQueueRun(
     return;
   }
   const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('latin1');
-  assert.equal(given.message.replace(DATE, '; @DATE@\n'), wanted.message);
+  if (given.message !== wanted.message)
+    assert.equal(given.message.replace(DATE, '; @DATE@\n'), wanted.message);
   assert.equal(text(envelope?.sender), wanted.sender);
   assert.deepEqual(envelope?.recipients.map(text), wanted.recipients);
 }

@@ -13,7 +13,10 @@ export interface DotQmailInstruction {
 }
 
 /** A line that counts: an instruction, `blank` where none may be (the first line), or `forward-only` from here on. */
-export type DotQmailLine = DotQmailInstruction | { readonly type: 'blank' | 'forward-only' };
+export type DotQmailLine =
+  | DotQmailInstruction
+  | { readonly type: 'blank' }
+  | { readonly type: 'forward-only' };
 
 const LF = 10;
 const HASH = 35;
