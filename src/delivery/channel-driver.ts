@@ -51,6 +51,7 @@ export interface ChannelSettings
 const NOTHING_DUE_MS = 1000;
 // Deferring takes no time, writing it down does: nothing is claimed while so many verdicts wait for the disk.
 const SETTLING_MAX = 500;
+const TIMER_PRECISION_MS = 1000;
 
 /** One channel; see {@link ChannelSettings}. */
 export class ChannelDriver {
@@ -64,7 +65,7 @@ export class ChannelDriver {
   /** Whether something was said to have changed since the last claim began. */
   #woken = false;
   #stopped = false;
-  #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
+  #timer: { readonly atMs: number; readonly steadyMs: number; readonly cancel: () => void } | undefined;
   #onIdle: (() => void) | undefined;
 
   /** @param settings with concurrency 0 the channel is held */
@@ -159,7 +160,7 @@ export class ChannelDriver {
 
   async #run({ unit, ticket }: Taken<Unit>): Promise<void> {
     const { clock } = this.#settings;
-    const startMs = clock.nowMs();
+    const startMs = clock.steadyMs();
     if (!this.#cut.delete(unit)) this.#logStart(unit);
     const result = await this.#result(unit, ticket);
     const isCut = ticket !== undefined && this.#scheduler.done(ticket, result.contact);
@@ -168,7 +169,7 @@ export class ChannelDriver {
       unit.attempt.restart(clock.nowMs());
       this.#scheduler.add(laneOf(unit.destination), [unit]);
     } else {
-      const ms = clock.nowMs() - startMs;
+      const ms = Math.round(clock.steadyMs() - startMs);
       for (const [i, recipient] of unit.recipients.entries())
         this.#logDelivery(unit, recipient, { ...result, outcome: result.outcomes[i]!, ms });
       unit.attempt.unitsLeft--;
@@ -227,16 +228,21 @@ export class ChannelDriver {
   }
 
   #setTimer(atMs: number | undefined): void {
-    if (this.#timer?.atMs === atMs) return;
+    const { clock } = this.#settings;
+    const delayMs = atMs === undefined ? 0 : atMs - clock.nowMs();
+    const steadyMs = clock.steadyMs() + delayMs;
+    // Somebody may have set the clock: then the same time is another one for a timer.
+    const isSame =
+      this.#timer !== undefined && Math.abs(this.#timer.steadyMs - steadyMs) < TIMER_PRECISION_MS;
+    if (this.#timer?.atMs === atMs && (atMs === undefined || isSame)) return;
     this.#timer?.cancel();
     this.#timer = undefined;
     if (atMs === undefined) return;
-    const { clock } = this.#settings;
-    const cancel = clock.after(atMs - clock.nowMs(), () => {
+    const cancel = clock.after(delayMs, () => {
       this.#timer = undefined;
       this.wake();
     });
-    this.#timer = { atMs, cancel };
+    this.#timer = { atMs, steadyMs, cancel };
   }
 
   #later(delayMs: number, action: () => void): void {

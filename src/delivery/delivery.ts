@@ -4,6 +4,7 @@
 import type { DomainMap } from '../core/format/domain-map.ts';
 import type { BounceControls } from '../core/policy/bounce.ts';
 import type { DestinationRule, DestinationRules } from '../core/policy/destination-rules.ts';
+import { longestRetryMs } from '../core/policy/retry-schedule.ts';
 import { findDestination, parseRelay, readChosenKey, relayKey } from '../core/policy/route.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
@@ -11,6 +12,7 @@ import type { Channel, DestinationOf, FinishedMessage, Queue } from '../queue/qu
 import type { Unit } from './attempt.ts';
 import { Bouncer, type SubmitBounce } from './bouncer.ts';
 import { ChannelDriver, type ChannelSettings, type RunUnit, type UnitResult } from './channel-driver.ts';
+import { ClockWatch } from './clock-watch.ts';
 import type { LimitSettings } from './limit.ts';
 import type { LocalTransport, RemoteTransport } from './transport.ts';
 
@@ -92,11 +94,21 @@ export function createDelivery(settings: DeliverySettings): Delivery {
   const wake = () => {
     for (const channel of channels) channel.wake();
   };
+  const watch = new ClockWatch({
+    ...settings,
+    longestRetryMs: () =>
+      Math.max(
+        longestRetryMs(Math.max(policy.queuelifetime, rules.longestLifetimeSeconds)),
+        rules.longestRetryMs,
+      ),
+    onStep: wake,
+  });
   return {
     async start() {
       for (const message of await queue.finished()) bouncer.finish(message);
       queue.onDue(wake);
       wake();
+      watch.start();
     },
     reload(destinations) {
       rules = destinations;
@@ -105,6 +117,7 @@ export function createDelivery(settings: DeliverySettings): Delivery {
     running: () => ({ local: local.running, remote: remote.running }),
     finish: (message) => bouncer.finish(message),
     async stop() {
+      watch.stop();
       await Promise.all(channels.map((channel) => channel.stop()));
       await bouncer.stop();
       await settings.transport.close();

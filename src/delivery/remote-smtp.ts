@@ -80,7 +80,7 @@ export class SmtpTransport implements RemoteTransport {
   /** Least recently used first. */
   #idle: IdleSession[] = [];
   readonly #resetting = new Set<SmtpSession>();
-  /** Addresses whose TLS failed, and until when they are spoken to in clear. */
+  /** Addresses whose TLS failed, and until when they are spoken to in clear, steady time. */
   readonly #plain = new Map<string, number>();
   /** Addresses that did not answer, see {@link Standings}. */
   readonly #silent = new Standings();
@@ -184,14 +184,14 @@ export class SmtpTransport implements RemoteTransport {
     for (const host of found.hosts) {
       if (signal?.aborted) return CUT;
       const address = `${host.address} ${destination.port}`;
-      if (this.#silent.isLeftAlone(address, this.#settings.clock.nowMs())) {
+      if (this.#silent.isLeftAlone(address, this.#settings.clock.steadyMs())) {
         contact = 'none';
         continue;
       }
-      const startMs = this.#settings.clock.nowMs();
+      const startMs = this.#settings.clock.steadyMs();
       const opened = await this.#openAt(host, destination.port, signal);
       if (signal?.aborted && (typeof opened !== 'object' || opened.state !== 'open')) return CUT;
-      const nowMs = this.#settings.clock.nowMs();
+      const nowMs = this.#settings.clock.steadyMs();
       if (opened === 'no-answer') {
         contact = 'none';
         this.#silent.failed(address, nowMs);
@@ -214,11 +214,11 @@ export class SmtpTransport implements RemoteTransport {
     signal: AbortSignal | undefined,
   ): Promise<OpenedSession | 'no-answer' | undefined> {
     const key = `${host.address} ${port}`;
-    const tls = (this.#plain.get(key) ?? 0) <= this.#settings.clock.nowMs();
+    const tls = (this.#plain.get(key) ?? 0) <= this.#settings.clock.steadyMs();
     const opened = await this.#openOnce({ host, port, tls, signal });
     if (typeof opened !== 'object' || opened.state !== 'tls-failed') return opened;
     if (this.#plain.size >= PLAIN_HOSTS_MAX) this.#plain.clear();
-    this.#plain.set(key, this.#settings.clock.nowMs() + PLAIN_MS);
+    this.#plain.set(key, this.#settings.clock.steadyMs() + PLAIN_MS);
     return this.#openOnce({ host, port, tls: false, signal });
   }
 
@@ -280,7 +280,7 @@ export class SmtpTransport implements RemoteTransport {
       session.quit();
       return;
     }
-    this.#idle.push({ key, session, exchanger, sinceMs: this.#settings.clock.nowMs() });
+    this.#idle.push({ key, session, exchanger, sinceMs: this.#settings.clock.steadyMs() });
     if (this.#idle.length > IDLE_SESSIONS_MAX) this.#idle.shift()?.session.quit();
     // One timer for all, so that a message costs none.
     this.#stopSweep ??= this.#settings.clock.after(this.#idleMs, () => this.#sweep());
@@ -288,7 +288,7 @@ export class SmtpTransport implements RemoteTransport {
 
   #sweep(): void {
     this.#stopSweep = undefined;
-    const nowMs = this.#settings.clock.nowMs();
+    const nowMs = this.#settings.clock.steadyMs();
     const isFresh = ({ session, sinceMs }: IdleSession) => session.usable && nowMs - sinceMs < this.#idleMs;
     for (const one of this.#idle) if (!isFresh(one)) one.session.quit();
     this.#idle = this.#idle.filter(isFresh);

@@ -7,7 +7,7 @@
 // A delivery without answer is cut short when its patience is over and others wait for its slot. So a lane that answers
 // waits for a slot half a second at most, however many others never answer. A delivery that has its answer is never cut:
 // shares alone keep hosts that take a message a byte at a time from holding everything. Everything takes constant time,
-// save a look at what runs.
+// save a look at what runs. Times are steady ones: whoever sets the clock changes nothing here.
 
 import type { Clock } from '../host/clock.ts';
 import { Turns } from '../queue/turns.ts';
@@ -56,7 +56,7 @@ interface Lane<Unit> {
   /** Whether the queue passes it over until resume(). */
   passedOver: boolean;
   timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
-  /** When a delivery last ended with an answer, ms since 1970. */
+  /** When a delivery last ended with an answer, steady time. */
   endedMs: number;
 }
 
@@ -65,7 +65,7 @@ interface Running<Unit> extends Ticket {
   readonly abort: AbortController;
   readonly startMs: number;
   standing: Standing;
-  /** When the partner answered, ms since 1970. */
+  /** When the partner answered, steady time. */
   answeredMs: number | undefined;
   group: Limit | undefined;
 }
@@ -111,7 +111,7 @@ export class Scheduler<Unit> {
 
   constructor(settings: SchedulerSettings) {
     this.#settings = settings;
-    this.#startMs = settings.clock.nowMs();
+    this.#startMs = settings.clock.steadyMs();
   }
 
   /** Slots that are neither in use nor promised. */
@@ -131,9 +131,9 @@ export class Scheduler<Unit> {
    */
   admit(destination: string, isFresh: boolean): boolean {
     const lane = this.#lane(destination);
-    if (this.#standings.isLeftAlone(destination, this.#settings.clock.nowMs())) return true;
+    if (this.#standings.isLeftAlone(destination, this.#settings.clock.steadyMs())) return true;
     const standing = this.#standing(lane);
-    if (this.#opensMs(lane) <= this.#settings.clock.nowMs() && this.#hasRoom(standing)) {
+    if (this.#opensMs(lane) <= this.#settings.clock.steadyMs() && this.#hasRoom(standing)) {
       this.#promised.push({ lane, standing });
       this.#occupy(standing, 1);
       lane.limit.running++;
@@ -172,7 +172,7 @@ export class Scheduler<Unit> {
     if (promise === undefined) return undefined;
     this.#release(promise);
     // Another job of the same claim may have used up the rate.
-    if (this.#opensMs(lane) > this.#settings.clock.nowMs()) return undefined;
+    if (this.#opensMs(lane) > this.#settings.clock.steadyMs()) return undefined;
     const unit = this.#shift(lane);
     return unit && { unit, ticket: this.#begin(lane, promise.standing) };
   }
@@ -210,7 +210,7 @@ export class Scheduler<Unit> {
     const running = ticket as Running<Unit>;
     if (running.answeredMs !== undefined) return false;
     if (running.signal.aborted) this.#cutting--;
-    running.answeredMs = this.#settings.clock.nowMs();
+    running.answeredMs = this.#settings.clock.steadyMs();
     const { lane } = running;
     if (exchanger !== undefined) this.#join(running, exchanger);
     const isNews = isUntried(running.standing) && this.#running.has(running);
@@ -232,7 +232,7 @@ export class Scheduler<Unit> {
   done(ticket: Ticket, contact: Contact): boolean {
     const running = ticket as Running<Unit>;
     const { lane, group } = running;
-    const nowMs = this.#settings.clock.nowMs();
+    const nowMs = this.#settings.clock.steadyMs();
     this.#running.delete(running);
     if (running.answeredMs === undefined) this.#occupy(running.standing, -1);
     else this.#slots[running.standing]--;
@@ -291,7 +291,7 @@ export class Scheduler<Unit> {
         jobs: [],
         passedOver: false,
         timer: undefined,
-        endedMs: 0,
+        endedMs: Number.NEGATIVE_INFINITY,
       };
       this.#lanes.set(key, lane);
     }
@@ -329,7 +329,7 @@ export class Scheduler<Unit> {
 
   /** Puts a lane where it belongs after a change. */
   #update(lane: Lane<Unit>, fresh = false): void {
-    const nowMs = this.#settings.clock.nowMs();
+    const nowMs = this.#settings.clock.steadyMs();
     const waits = lane.jobs.length > 0 || lane.passedOver;
     const isAlone = this.#standings.isLeftAlone(lane.key, nowMs);
     const opensMs = this.#opensMs(lane);
@@ -348,13 +348,13 @@ export class Scheduler<Unit> {
 
   #awaitOpening(lane: Lane<Unit>, opensMs: number): void {
     const { clock, onReady } = this.#settings;
-    if (lane.group !== undefined && lane.group.opensMs > clock.nowMs()) {
+    if (lane.group !== undefined && lane.group.opensMs > clock.steadyMs()) {
       const blocked = this.#blocked.get(lane.group) ?? new Set();
       this.#blocked.set(lane.group, blocked.add(lane));
     }
     if (this.#stopped || opensMs === Number.POSITIVE_INFINITY || lane.timer?.atMs === opensMs) return;
     lane.timer?.cancel();
-    const cancel = clock.after(opensMs - clock.nowMs(), () => {
+    const cancel = clock.after(opensMs - clock.steadyMs(), () => {
       lane.timer = undefined;
       this.#update(lane);
       onReady();
@@ -376,7 +376,7 @@ export class Scheduler<Unit> {
   }
 
   #begin(lane: Lane<Unit>, standing: Standing): Ticket {
-    const startMs = this.#settings.clock.nowMs();
+    const startMs = this.#settings.clock.steadyMs();
     const abort = new AbortController();
     const { group, key: destination } = lane;
     const { signal } = abort;
@@ -405,7 +405,7 @@ export class Scheduler<Unit> {
     if (running.group === group || !this.#running.has(running)) return;
     running.group?.end();
     running.group = group;
-    group.begin(this.#settings.clock.nowMs());
+    group.begin(this.#settings.clock.steadyMs());
   }
 
   #unblock(group: Limit, count: number): void {
@@ -423,7 +423,7 @@ export class Scheduler<Unit> {
   #watch(): void {
     if (this.#stopWatch !== undefined || this.#stopped || this.#settings.trusting) return;
     if (STANDINGS.every((standing) => this.#rows[standing].size === 0)) return;
-    const nowMs = this.#settings.clock.nowMs();
+    const nowMs = this.#settings.clock.steadyMs();
     const nextMs = Math.min(this.#seeSlow(nowMs), this.#cutOne(nowMs));
     const waitMs = Math.max(nextMs - nowMs, 1);
     this.#stopWatch = this.#settings.clock.after(waitMs, () => {

@@ -12,7 +12,7 @@ interface Memory {
   readonly cuts: number;
   /** Attempts in a row that got no answer. */
   readonly failures: number;
-  /** Until when it is not tried at all, ms since 1970. */
+  /** Until when it is not tried at all, in the time of whoever asks. */
   readonly untilMs: number;
 }
 

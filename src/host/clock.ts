@@ -4,6 +4,8 @@
 export interface Clock {
   /** Milliseconds since 1970. */
   nowMs(): number;
+  /** Milliseconds since some moment: for how long something takes. Goes on evenly when somebody sets the clock. */
+  steadyMs(): number;
   /** Calls back once after that many milliseconds, at the earliest; returns how to call it off. */
   after(delayMs: number, callback: () => void): () => void;
 }
@@ -14,6 +16,7 @@ const DELAY_MAX_MS = 2 ** 31 - 1;
 /** The machine's clock. */
 export const SYSTEM_CLOCK: Clock = {
   nowMs: () => Date.now(),
+  steadyMs: () => performance.now(),
   after(delayMs, callback) {
     const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), DELAY_MAX_MS));
     return () => clearTimeout(timer);

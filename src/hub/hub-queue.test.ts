@@ -33,6 +33,7 @@ beforeEach(async () => {
   onPause = async () => undefined;
   clock = {
     nowMs: () => manual.nowMs(),
+    steadyMs: () => manual.steadyMs(),
     after(delayMs, callback) {
       const callOff = manual.after(delayMs, callback);
       if (delayMs <= 100) {

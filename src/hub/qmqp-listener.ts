@@ -126,7 +126,7 @@ export class QmqpListener {
   /** Ends sessions that have lasted an hour, as qmail-qmqpd does, and idle ones. One timer for all: they are many and short. */
   #sweepLater(): void {
     this.#callOffSweep = this.#options.clock.after(SWEEP_MS, () => {
-      const nowMs = this.#options.clock.nowMs();
+      const nowMs = this.#options.clock.steadyMs();
       for (const session of this.#sessions) {
         const isOver = nowMs - session.startMs > QMQP_SESSION_MS;
         if (isOver || nowMs - session.heardMs > this.#options.idleMs) session.end('timeout');
@@ -139,7 +139,7 @@ export class QmqpListener {
 /** One connection: its socket, session and intake. */
 class QmqpConnection {
   readonly startMs: number;
-  /** When the client last sent something. */
+  /** When the client last sent something, steady time. */
   heardMs: number;
   readonly #socket: Socket;
   readonly #ip: string;
@@ -163,7 +163,7 @@ class QmqpConnection {
     this.#ip = ip.startsWith('::ffff:') ? ip.slice(7) : ip;
     this.#options = options;
     this.#session = new QmqpServerSession(options.limits);
-    this.startMs = options.clock.nowMs();
+    this.startMs = options.clock.steadyMs();
     this.heardMs = this.startMs;
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
     socket.on('end', () => {
@@ -192,7 +192,7 @@ class QmqpConnection {
     if (this.#isComplete) return;
     if (!this.hasBegun) this.#options.onRequest?.();
     this.hasBegun = true;
-    this.heardMs = this.#options.clock.nowMs();
+    this.heardMs = this.#options.clock.steadyMs();
     this.#session.receive(bytes);
     if (!this.#isBusy) this.#advance();
   }

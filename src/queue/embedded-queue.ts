@@ -159,10 +159,10 @@ export class EmbeddedQueue implements Queue {
     return { finished: true, failures: entry.failures };
   }
 
-  async hasten(nowMs: number): Promise<void> {
+  async hasten(nowMs: number, laterThanMs = nowMs): Promise<void> {
     for (const entry of this.#entries.values())
-      for (const part of entry.hasten(nowMs)) this.#schedule(entry, part, false);
-    this.#indexed.note(await this.#index.hasten(nowMs));
+      for (const part of entry.hasten(nowMs, laterThanMs)) this.#schedule(entry, part, false);
+    this.#indexed.note(await this.#index.hasten(nowMs, laterThanMs));
     this.#listener();
   }
 

@@ -244,9 +244,9 @@ export class Entry {
   }
 
   /** Brings forward what waits for later; gives the parts that have changed. */
-  hasten(nowMs: number): readonly Part[] {
+  hasten(nowMs: number, laterThanMs: number): readonly Part[] {
     const late = this.#parts.filter(
-      (part) => part.left > 0 && !part.out && part.dueMs > nowMs && !this.isHeld(part),
+      (part) => part.left > 0 && !part.out && part.dueMs > laterThanMs && !this.isHeld(part),
     );
     for (const part of late) part.dueMs = nowMs;
     return late;

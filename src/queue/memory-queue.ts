@@ -133,9 +133,9 @@ export class MemoryQueue implements Queue {
     return { finished: entry.isFinished, failures: entry.isFinished ? entry.failures : [] };
   }
 
-  async hasten(nowMs: number): Promise<void> {
+  async hasten(nowMs: number, laterThanMs = nowMs): Promise<void> {
     for (const { entry } of this.#storage.messages.values())
-      for (const part of entry.hasten(nowMs)) this.#schedule(entry, part, false);
+      for (const part of entry.hasten(nowMs, laterThanMs)) this.#schedule(entry, part, false);
   }
 
   async reschedule(id: MessageId, dueMs: number): Promise<boolean> {

@@ -94,8 +94,8 @@ export interface MessageIndex {
   ): Promise<IndexState & { readonly jobs: Job[] | undefined; readonly wasOut: PartName[] }>;
   /** Parts the remote recipients of a message that are left anew, and takes them back; what is held stays held. */
   regroup(id: MessageId, parts: readonly Regrouped[]): Promise<IndexState>;
-  /** Makes what is due later due at that time. */
-  hasten(nowMs: number): Promise<IndexState>;
+  /** Makes what is due later than the second time due at the first. */
+  hasten(nowMs: number, laterThanMs: number): Promise<IndexState>;
   /** @returns also how many recipients were left to do */
   remove(id: MessageId): Promise<IndexState & { readonly left: number }>;
   /** The message's bytes; undefined if they are in a file of their own. */

@@ -43,6 +43,21 @@ export function declareHasten(test: Declare): void {
     ]);
   });
 
+  test('hasten() leaves alone what is due before a given time', async ({ queue, clock }) => {
+    const nowMs = clock.nowMs();
+    for (const [name, dueMs] of [
+      ['near', nowMs + 5000],
+      ['far', nowMs + 90_000],
+    ] as const) {
+      await accept(queue(), name, 's', `remote:u@${name}.example`);
+      const [job] = await queue().claim('remote', nowMs, 1);
+      await queue().settle(job!, [], dueMs);
+    }
+    await queue().hasten(nowMs, nowMs + 60_000);
+    assert.deepEqual((await queue().claim('remote', nowMs, 10)).flatMap(addresses), [[0, 'u@far.example']]);
+    assert.equal(queue().nextDueMs('remote'), nowMs + 5000);
+  });
+
   test('hasten() hands nothing out twice and puts nothing off', async ({ queue, clock }) => {
     const nowMs = clock.nowMs();
     await accept(queue(), 'out', 's', 'remote:a@x.example');

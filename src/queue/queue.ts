@@ -233,9 +233,11 @@ export interface Queue {
   settle(job: Job, verdicts: readonly Verdict[], nextDueMs: number | undefined): Promise<Settled>;
   /**
    * Makes everything that waits for a later attempt due at `nowMs`; what is handed out, passed over or held stays so. May be
-   * forgotten when the store is closed. @throws SystemError if only a part could be reached
+   * forgotten when the store is closed.
+   * @param laterThanMs only what is due later than that; `nowMs` if it is left out
+   * @throws SystemError if only a part could be reached
    */
-  hasten(nowMs: number): Promise<void>;
+  hasten(nowMs: number, laterThanMs?: number): Promise<void>;
   /**
    * Sets when what is left of a message is tried next; durable when it resolves. With {@link HELD_MS} nothing of it is handed
    * out until it is called again with another time; an attempt that is under way goes on, and its end does not change that.

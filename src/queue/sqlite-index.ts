@@ -215,8 +215,10 @@ export class SqliteIndex {
     return { messages: this.#messages, recipients: this.#left, heads };
   }
 
-  hasten(nowMs: number): IndexState {
-    this.#run('UPDATE part SET due = ? WHERE due > ? AND due < ?', nowMs, nowMs, HELD_MS);
+  hasten(nowMs: number, laterThanMs: number): IndexState {
+    const isLate = 'SELECT 1 FROM part WHERE due > ? AND due < ? LIMIT 1';
+    if (this.#rows(isLate, laterThanMs, HELD_MS).length === 0) return this.#state([]);
+    this.#run('UPDATE part SET due = ? WHERE due > ? AND due < ?', nowMs, laterThanMs, HELD_MS);
     const parts = this.#rows<{ channel: number; destination: string }>(
       'SELECT DISTINCT channel, destination FROM part',
     );

@@ -73,7 +73,7 @@ function createRemoteIndex(path: string, carrier: Carrier): MessageIndex {
     insert: (rows, through) => call('insert', rows, through),
     claim: (channel, wanted) => call('claim', channel, wanted),
     settle: (id, part, verdicts, nextDueMs) => call('settle', id, part, verdicts, nextDueMs),
-    hasten: (nowMs) => call('hasten', nowMs),
+    hasten: (nowMs, laterThanMs) => call('hasten', nowMs, laterThanMs),
     reschedule: (id, dueMs) => call('reschedule', id, dueMs),
     handOut: (id) => call('handOut', id),
     regroup: (id, parts) => call('regroup', id, parts),

@@ -47,6 +47,21 @@ export class DestinationRules {
     return this.#at(this.#groupPlaces.search(bytesOf(exchanger)));
   }
 
+  /** Longest time between two attempts that an entry asks for, ms. */
+  get longestRetryMs(): number {
+    let longest = 0;
+    for (const { retrySeconds = [] } of this.#rules)
+      for (const seconds of retrySeconds) longest = Math.max(longest, seconds * 1000);
+    return longest;
+  }
+
+  /** Longest lifetime of an entry, seconds. */
+  get longestLifetimeSeconds(): number {
+    let longest = 0;
+    for (const { lifetimeSeconds = 0 } of this.#rules) longest = Math.max(longest, lifetimeSeconds);
+    return longest;
+  }
+
   #at(place: Uint8Array | undefined): DestinationRule | undefined {
     return place && this.#rules[Number(textOf(place))];
   }

@@ -27,7 +27,8 @@ for (const [startSeconds, local, remote] of [
   [1, 121, 441],
   [3.999, 121, 441],
   [29, 225, 625],
-  [-500, 100, 400],
+  [-59, 100, 400],
+  [-500, 1200, 3100],
   [608_400, 624_100, 640_000],
 ] as const) {
   test(`nextAttemptMs() of an attempt ${startSeconds} s after birth`, () => {

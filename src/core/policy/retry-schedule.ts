@@ -5,6 +5,8 @@
 /** A channel of deliveries; each has its own schedule. */
 export type RetryChannel = 'local' | 'remote';
 
+const FUTURE_MIN_MS = 60_000;
+const FUTURE_AGE_MS = 6_400_000;
 const SKIP = { local: 10, remote: 20 };
 
 /**
@@ -13,9 +15,24 @@ const SKIP = { local: 10, remote: 20 };
  * @param startMs when the attempt that failed began
  */
 export function nextAttemptMs(birthMs: number, startMs: number, channel: RetryChannel): number {
-  const ageSeconds = Math.max(0, Math.floor(startMs / 1000) - Math.floor(birthMs / 1000));
+  const fromMs = bornBy(birthMs, startMs);
+  const ageSeconds = Math.max(0, Math.floor(startMs / 1000) - Math.floor(fromMs / 1000));
   const root = integerRoot(ageSeconds) + SKIP[channel];
-  return birthMs + root * root * 1000;
+  return fromMs + root * root * 1000;
+}
+
+/**
+ * A message from the future came while the clock was ahead; nobody knows its age. It counts as old enough for hourly attempts.
+ * Differs: qmail-send waits until the clock has come that far.
+ */
+function bornBy(birthMs: number, startMs: number): number {
+  return birthMs - startMs > FUTURE_MIN_MS ? startMs - FUTURE_AGE_MS : birthMs;
+}
+
+/** More time than there ever is between two attempts of {@link nextAttemptMs}, ms. */
+export function longestRetryMs(lifetimeSeconds: number): number {
+  // (r + s)² - r² with the longer skip; the last attempt that is followed by one is within the lifetime.
+  return (2 * SKIP.remote * integerRoot(lifetimeSeconds) + SKIP.remote * SKIP.remote + 1) * 1000;
 }
 
 /**
@@ -25,7 +42,7 @@ export function nextAttemptMs(birthMs: number, startMs: number, channel: RetryCh
  * @param retrySeconds one or more, each above 0
  */
 export function nextAttemptByMs(birthMs: number, startMs: number, retrySeconds: readonly number[]): number {
-  let atMs = birthMs;
+  let atMs = bornBy(birthMs, startMs);
   for (let i = 0; i < retrySeconds.length; i++) {
     atMs += retrySeconds[i]! * 1000;
     if (atMs > startMs) return atMs;
