@@ -4,6 +4,7 @@
 //
 // This file is the interface; spawned-queue-program.ts and own-queue-program.ts implement it, open-queue-program.ts chooses.
 
+import type { EnvelopeDsn } from '../core/policy/notification.ts';
 import type { QueueResult } from '../core/policy/outcome.ts';
 
 /** One message on its way to the queue. Call write any number of times, then either finish or abort. */
@@ -13,8 +14,11 @@ export interface QueueProgram {
    * not be written is remembered (`writeFailed`), so that the caller reads its input to the end and then judges.
    */
   write(bytes: Uint8Array): Promise<void> | undefined;
-  /** Ends the message, hands over the envelope (F sender NUL, T recipient NUL …, NUL) and waits for the end. */
-  finish(envelope: Uint8Array): Promise<QueueResult>;
+  /**
+   * Ends the message, hands over the envelope (F sender NUL, T recipient NUL …, NUL) and waits for the end.
+   * @param dsn what the sender asked to be told; only a queue in this process can take it
+   */
+  finish(envelope: Uint8Array, dsn?: EnvelopeDsn): Promise<QueueResult>;
   /** Gives up: the queue program sees the end of its input before a complete envelope and queues nothing. */
   abort(): Promise<void>;
 }

@@ -15,7 +15,11 @@ import { isSenderBad } from '../core/policy/badmailfrom.ts';
 import { type Outcome, outcomeOfQueueResult } from '../core/policy/outcome.ts';
 import { isRecipientAllowed } from '../core/policy/rcpthosts.ts';
 import { REPLIES, refusalReply, type SmtpReply } from '../core/protocol/smtp/replies.ts';
-import { type SmtpServerEvent, SmtpServerSession } from '../core/protocol/smtp/server-session.ts';
+import {
+  type SmtpServerEvent,
+  SmtpServerSession,
+  type SmtpViolation,
+} from '../core/protocol/smtp/server-session.ts';
 import type { CdbFile } from '../host/cdb-file.ts';
 import type { Clock } from '../host/clock.ts';
 import type { ByteInput, ByteOutput } from '../host/descriptor-io.ts';
@@ -25,6 +29,21 @@ import type { TlsFacts } from '../host/socket-io.ts';
 import { reasonOf, SystemError } from '../host/system-error.ts';
 import { openMoreRcpthosts } from './more-rcpthosts.ts';
 import { type ReadSmtpdControls, readSmtpdControls, type SmtpdControls } from './smtpd-controls.ts';
+
+/** What a server may want to know of a session; `envelope` is as a queue program takes it. */
+export type SmtpdIncident =
+  | {
+      readonly type: 'recipient-refused';
+      readonly recipient: Uint8Array;
+      readonly sender: Uint8Array;
+      readonly reply: SmtpReply;
+    }
+  | {
+      readonly type: 'message-refused';
+      readonly envelope: Uint8Array | undefined;
+      readonly reply: SmtpReply;
+    }
+  | { readonly type: 'lost'; readonly code: SmtpViolation; readonly where: string };
 
 /** A connection, where the server belongs, and what may be put in place of the usual. */
 export interface SmtpdOptions {
@@ -39,10 +58,21 @@ export interface SmtpdOptions {
   readonly startTls?: ((context: SecureContext) => Promise<TlsFacts | undefined>) | undefined;
   /** Opens the queue for one message; if it fails the message is refused for now before it is sent. */
   readonly openQueue?: ((options: QueueProgramOptions) => QueueProgram | Promise<QueueProgram>) | undefined;
-  /** What somebody else says of a recipient that qmail-smtpd itself would accept; undefined for nothing against it. */
+  /**
+   * What somebody else says of a recipient that qmail-smtpd itself would accept; undefined for nothing against it. `count`
+   * is how many the message has so far.
+   */
   readonly checkRecipient?:
-    | ((recipient: Uint8Array, sender: Uint8Array) => Promise<Outcome | undefined>)
+    | ((recipient: Uint8Array, sender: Uint8Array, count: number) => Promise<Outcome | undefined>)
     | undefined;
+  /** Which recipients are taken when control/rcpthosts is missing; without it all are. */
+  readonly isOwnRecipient?: ((recipient: Uint8Array) => boolean) | undefined;
+  /** Whether LMTP is spoken. */
+  readonly isLmtp?: boolean | undefined;
+  /** Whether senders may ask to be told what becomes of their messages: the queue must keep what they ask. */
+  readonly offersDsn?: boolean | undefined;
+  /** Told what the client did not get. */
+  readonly tell?: ((incident: SmtpdIncident) => void) | undefined;
   /** Reads the control files; a process with many sessions has {@link cacheSmtpdControls} for them. */
   readonly readControls?: ReadSmtpdControls | undefined;
   /** Told what only the administrator can mend; one line without its end. */
@@ -104,7 +134,10 @@ class SmtpdConnection {
     const { greeting, sizeMax, extensions, localiphost } = controls;
     const local = localiphost && { host: localiphost, isLocal: isLocalAddress };
     const offersTls = options.startTls !== undefined && existsSync(this.#certificatePath());
-    this.#session = new SmtpServerSession({ greeting, sizeMax, extensions, offersTls, local });
+    const { offersDsn, isLmtp } = options;
+    this.#session = new SmtpServerSession({
+      ...{ greeting, sizeMax, extensions, offersTls, offersDsn, isLmtp, local },
+    });
     const { sessionSecondsMax } = extensions;
     this.#endMs =
       sessionSecondsMax > 0 ? options.clock.nowMs() + sessionSecondsMax * 1000 : Number.POSITIVE_INFINITY;
@@ -117,12 +150,17 @@ class SmtpdConnection {
       else if (event === 'need-input') await this.#read();
       else if (event === 'closed') break;
       else if (event === 'need-decision') throw new Error(`No decision while ${this.#session.where}`);
-      else if (event.type === 'violation') this.#stop = 'lost';
+      else if (event.type === 'violation') this.#lose(event);
       else await this.#take(event);
       if (this.#stop !== undefined) return this.#end();
     }
     await this.#flush();
     return this.#stop === undefined ? EXIT_DONE : EXIT_BROKEN;
+  }
+
+  #lose(violation: Event<'violation'>): void {
+    this.#stop = 'lost';
+    this.#options.tell?.({ ...violation, type: 'lost' });
   }
 
   /** Lets go of everything: the queue program sees the end of its input before a complete envelope. */
@@ -138,7 +176,9 @@ class SmtpdConnection {
   async #end(): Promise<number> {
     const stop = this.#stop;
     this.#stop = undefined;
-    if (stop === 'timeout') this.#session.timeout();
+    const last = stop === 'timeout' ? this.#session.timeout() : undefined;
+    if (typeof last === 'object' && last.type === 'violation') this.#lose(last);
+    this.#stop = undefined;
     await this.#flush();
     if (stop === 'no-controls') await this.#within(this.#options.output.write([lineOf(REPLIES.noControls)]));
     return EXIT_BROKEN;
@@ -181,34 +221,48 @@ class SmtpdConnection {
       case 'recipient':
         return this.#onRecipient(event);
       case 'message-start':
-        return this.#session.decide(await this.#startMessage(event));
+        return this.#startMessage(event);
       case 'data':
         return this.#queue?.write(event.bytes);
       case 'message-end':
-        return this.#session.decide(await this.#finishMessage(event));
+        return this.#onMessageEnd(event);
       case 'start-tls':
         return this.#startTls();
     }
   }
 
-  async #onRecipient({ address, sender }: Event<'recipient'>): Promise<void> {
-    const { badmailfrom, rcpthosts } = this.#controls;
+  async #onRecipient(event: Event<'recipient'>): Promise<void> {
+    const { sender, count } = event;
+    const { badmailfrom } = this.#controls;
     if (badmailfrom !== undefined && isSenderBad(sender, badmailfrom))
-      return this.#session.decide(REPLIES.badSender);
+      return this.#refuseRecipient(event, REPLIES.badSender);
     const suffix = this.#options.env['RELAYCLIENT'];
     try {
-      const find = (key: Uint8Array): boolean => this.#isInMoreRcpthosts(key);
-      if (suffix === undefined && !isRecipientAllowed(address, rcpthosts, find))
-        return this.#session.decide(REPLIES.notAllowed);
+      if (suffix === undefined && !this.#isForUs(event.address))
+        return this.#refuseRecipient(event, REPLIES.notAllowed);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#stop = 'no-controls';
       return;
     }
-    const recipient = suffix === undefined ? address : concatBytes([address, Buffer.from(suffix)]);
-    const outcome = await this.#options.checkRecipient?.(recipient, sender).catch(() => CHECK_FAILED);
+    const recipient =
+      suffix === undefined ? event.address : concatBytes([event.address, Buffer.from(suffix)]);
+    const outcome = await this.#options.checkRecipient?.(recipient, sender, count).catch(() => CHECK_FAILED);
     if (outcome === undefined || outcome.letter === 'K') this.#session.decide(REPLIES.ok, recipient);
-    else this.#session.decide(refusalReply(outcome, 550));
+    else this.#refuseRecipient(event, refusalReply(outcome, 550));
+  }
+
+  #refuseRecipient({ address: recipient, sender }: Event<'recipient'>, reply: SmtpReply): void {
+    this.#options.tell?.({ type: 'recipient-refused', recipient, sender, reply });
+    this.#session.decide(reply);
+  }
+
+  /** @throws SystemError when that cannot be found out */
+  #isForUs(recipient: Uint8Array): boolean {
+    const { rcpthosts } = this.#controls;
+    const { isOwnRecipient } = this.#options;
+    if (rcpthosts === undefined && isOwnRecipient !== undefined) return isOwnRecipient(recipient);
+    return isRecipientAllowed(recipient, rcpthosts, (key) => this.#isInMoreRcpthosts(key));
   }
 
   #isInMoreRcpthosts(key: Uint8Array): boolean {
@@ -216,7 +270,13 @@ class SmtpdConnection {
     return this.#moreRcpthosts.find(key) !== undefined;
   }
 
-  async #startMessage(event: Event<'message-start'>): Promise<SmtpReply> {
+  async #startMessage(event: Event<'message-start'>): Promise<void> {
+    const reply = await this.#openQueue(event);
+    if (reply.code >= 400) this.#options.tell?.({ type: 'message-refused', envelope: undefined, reply });
+    this.#session.decide(reply);
+  }
+
+  async #openQueue(event: Event<'message-start'>): Promise<SmtpReply> {
     const { home, ownBin, env, clock, openQueue = openQueueProgram } = this.#options;
     const { notqmail } = this.#controls.extensions;
     try {
@@ -229,7 +289,13 @@ class SmtpdConnection {
     return REPLIES.goAhead;
   }
 
-  async #finishMessage({ envelope, isRefused }: Event<'message-end'>): Promise<SmtpReply> {
+  async #onMessageEnd(event: Event<'message-end'>): Promise<void> {
+    const { envelope } = event;
+    const reply = this.#session.decide(await this.#finishMessage(event));
+    if (reply.code >= 400) this.#options.tell?.({ type: 'message-refused', envelope, reply });
+  }
+
+  async #finishMessage({ envelope, dsn, isRefused }: Event<'message-end'>): Promise<SmtpReply> {
     const queue = this.#queue;
     this.#queue = undefined;
     if (queue === undefined) throw new Error('Cannot queue a message: its start was never seen');
@@ -238,7 +304,7 @@ class SmtpdConnection {
       // The session says why.
       return REPLIES.noQueue;
     }
-    const result = await queue.finish(envelope).catch(() => undefined);
+    const result = await queue.finish(envelope, dsn).catch(() => undefined);
     if (result === undefined) return REPLIES.noQueue;
     const outcome = outcomeOfQueueResult(result);
     if (outcome.letter !== 'K') return refusalReply(outcome);
@@ -252,7 +318,8 @@ class SmtpdConnection {
       this.#context ??= readServerCertificate(this.#certificatePath());
     } catch (error) {
       complain?.(reasonOf(error));
-      return this.#session.decide(REPLIES.noTls);
+      this.#session.decide(REPLIES.noTls);
+      return;
     }
     this.#session.decide(REPLIES.readyForTls);
     await this.#flush();

@@ -6,6 +6,8 @@ import { reasonOf } from '../host/system-error.ts';
 import { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
 import { Hub, type HubPlaces } from './hub.ts';
 import { LOG_FORMS, type LogForm, openHubLog } from './hub-log.ts';
+import type { SmtpPlace } from './smtp-listener.ts';
+import { formatSmtpPlace, parseSmtpPlaces } from './smtp-listeners.ts';
 
 /** Exit codes as of all our programs: the caller is wrong, or the environment. */
 const EXIT_USAGE = 100;
@@ -17,25 +19,48 @@ export interface HubArguments {
   readonly qmqp: string;
   readonly check: string | undefined;
   readonly rules: string | undefined;
+  readonly smtp: string | undefined;
+  readonly lmtp: string | undefined;
+  readonly smtpRules: string | undefined;
   /** One of {@link LOG_FORMS}; the first if undefined. */
   readonly log: string | undefined;
 }
 
-/** Runs a hub; prints a line `qmqp HOST:PORT`, and `check HOST:PORT`, on standard output once it accepts. Ends the process. */
-export async function runHubCommand({ home, qmqp, check, rules, log = 'text' }: HubArguments): Promise<void> {
+/** Runs a hub; prints a line `qmqp HOST:PORT`, then one for each other listener, once it accepts. Ends the process. */
+export async function runHubCommand(args: HubArguments): Promise<void> {
+  const { home, qmqp, check, rules, log = 'text' } = args;
   const logForm = LOG_FORMS.find((form) => form === log);
   if (logForm === undefined) failUsage(`--log "${log}" is not ${LOG_FORMS.join(', ')}`);
   const places = {
     home,
     qmqp: hostPortOf('--qmqp', qmqp),
     check: check === undefined ? undefined : hostPortOf('--check', check),
-    rules: rules === undefined ? undefined : resolve(rules),
+    rules: absolute(rules),
+    smtp: smtpPlacesOf('--smtp', args.smtp),
+    lmtp: smtpPlacesOf('--lmtp', args.lmtp),
+    smtpRules: absolute(args.smtpRules ?? rules),
     logForm,
   };
   await runUntilSignal(places, (hub) => {
-    const checkLine = hub.check === undefined ? '' : `check ${formatHostPort(hub.check)}\n`;
-    process.stdout.write(`qmqp ${formatHostPort(hub.qmqp)}\n${checkLine}`);
+    const lines = [
+      `qmqp ${formatHostPort(hub.qmqp)}`,
+      ...hub.mail.smtp.map((place) => `smtp ${formatSmtpPlace(place)}`),
+      ...hub.mail.lmtp.map((place) => `lmtp ${formatSmtpPlace(place)}`),
+      ...(hub.check === undefined ? [] : [`check ${formatHostPort(hub.check)}`]),
+    ];
+    process.stdout.write(`${lines.join('\n')}\n`);
   });
+}
+
+function absolute(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : resolve(path);
+}
+
+function smtpPlacesOf(option: string, text: string | undefined): SmtpPlace[] | undefined {
+  const places = text === undefined ? [] : parseSmtpPlaces(text);
+  return (
+    places ?? failUsage(`${option} "${text}" is not HOST:PORT or unix:PATH, with commas between several`)
+  );
 }
 
 function hostPortOf(option: string, text: string): HostPort {
@@ -69,7 +94,10 @@ export async function runUntilSignal(
     process.exit(EXIT_TEMPORARY);
   }
   const check = hub.check && formatHostPort(hub.check);
-  log.write('hub.started', { home: places.home, qmqp: formatHostPort(hub.qmqp), check });
+  const [smtp, lmtp] = [hub.mail.smtp, hub.mail.lmtp].map(
+    (bound) => bound.map(formatSmtpPlace).join() || undefined,
+  );
+  log.write('hub.started', { home: places.home, qmqp: formatHostPort(hub.qmqp), smtp, lmtp, check });
   // Before anybody is told, who might answer with a signal at once.
   const stopped = nextSignal(stopAt);
   if (!stopAt.includes('SIGHUP')) process.on('SIGHUP', () => log.write('hub.hangup', { text: reload(hub) }));

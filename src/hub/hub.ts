@@ -28,9 +28,10 @@ import { QmqpListener } from './qmqp-listener.ts';
 import { RecipientListener } from './recipient-listener.ts';
 import { readResubmissionLimits } from './resubmission-limits.ts';
 import { makeRunFolder, queueSocketPath } from './run-folder.ts';
+import { type BoundSmtpPlaces, SmtpListeners, type SmtpPlaces } from './smtp-listeners.ts';
 
 /** Where a hub is, and who gets to it. */
-export interface HubPlaces {
+export interface HubPlaces extends SmtpPlaces {
   /** Its installation: control files, queue and mailboxes are below. Absolute. */
   readonly home: string;
   /** Where to take QMQP. */
@@ -63,12 +64,15 @@ export class Hub {
   readonly qmqp: HostPort;
   /** Where questions about recipients are answered, if anywhere. */
   readonly check: HostPort | undefined;
+  /** Where SMTP and LMTP are taken. */
+  readonly mail: BoundSmtpPlaces;
   readonly #live: LiveControls;
   readonly #clock: Clock;
   readonly #queue: EmbeddedQueue;
   readonly #delivery: Delivery;
   readonly #listener: QmqpListener;
   readonly #local: QmqpListener;
+  readonly #smtp: SmtpListeners;
   readonly #checkListener: RecipientListener | undefined;
   readonly #operator: Operator;
   readonly #hubEvents: HubEvents;
@@ -79,6 +83,8 @@ export class Hub {
     clock: Clock;
     qmqp: HostPort;
     check: HostPort | undefined;
+    mail: BoundSmtpPlaces;
+    smtp: SmtpListeners;
     queue: EmbeddedQueue;
     delivery: Delivery;
     listener: QmqpListener;
@@ -92,6 +98,8 @@ export class Hub {
     this.#live = parts.live;
     this.#clock = parts.clock;
     this.check = parts.check;
+    this.mail = parts.mail;
+    this.#smtp = parts.smtp;
     this.#queue = parts.queue;
     this.#delivery = parts.delivery;
     this.#listener = parts.listener;
@@ -138,8 +146,14 @@ export class Hub {
         connectionCountMax: CHECK_CONNECTION_COUNT_MAX,
         ...{ judge, idleMs: IDLE_MS, clock, log },
       });
+    const { classify } = settings;
+    const takes = (recipient: Uint8Array) => known.takes(recipient);
+    const smtp = new SmtpListeners({
+      ...{ places: options, home, queue, classify, takes, judge, me: settings.me, messageSizeMax, clock, log },
+    });
     try {
       const bound = await listener.listen(qmqp);
+      const mail = await smtp.listen();
       const check = options.check && (await checkListener?.listen(options.check));
       await delivery.start();
       await listenLocally(home, local, log);
@@ -151,6 +165,7 @@ export class Hub {
         clock,
         qmqp: bound,
         check,
+        ...{ mail, smtp },
         queue,
         delivery,
         listener,
@@ -161,7 +176,7 @@ export class Hub {
         admin,
       });
     } catch (error) {
-      await listener.close(0).catch(() => undefined);
+      await Promise.all([listener.close(0), smtp.close(0)]).catch(() => undefined);
       await checkListener?.close();
       await queue.close();
       throw error;
@@ -191,7 +206,8 @@ export class Hub {
     this.#admin?.close();
     this.#admin?.closeAllConnections();
     const listeners = [this.#listener, this.#local].map((one) => one.close(STOP_GRACE_MS));
-    const ended = Promise.all([...listeners, this.#checkListener?.close(), this.#delivery.stop()]);
+    const smtp = this.#smtp.close(STOP_GRACE_MS);
+    const ended = Promise.all([...listeners, smtp, this.#checkListener?.close(), this.#delivery.stop()]);
     return new Promise((resolve, reject) => {
       const callOff = this.#clock.after(STOP_MAX_MS, () =>
         resolve(this.#hubEvents.close().then(() => false)),

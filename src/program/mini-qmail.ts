@@ -22,6 +22,21 @@ const hub = defineCommand({
       valueHint: 'HOST:PORT',
       default: '127.0.0.1:628',
     },
+    smtp: {
+      type: 'string',
+      description: 'where to take SMTP; several with commas between',
+      valueHint: 'HOST:PORT',
+    },
+    lmtp: {
+      type: 'string',
+      description: 'where to take LMTP; several with commas between',
+      valueHint: 'HOST:PORT|unix:PATH',
+    },
+    'smtp-rules': {
+      type: 'string',
+      description: 'rules of tcprules for SMTP and LMTP (default: those of --rules)',
+      valueHint: 'FILE',
+    },
     check: {
       type: 'string',
       description: 'where to answer questions about recipients; port 0 picks one',
@@ -35,10 +50,10 @@ const hub = defineCommand({
     },
   },
   async run({ args }) {
-    checkWords(args, ['home', 'qmqp', 'check', 'rules', 'log']);
+    checkWords(args, ['home', 'qmqp', 'smtp', 'lmtp', 'smtp-rules', 'check', 'rules', 'log']);
     const { runHubCommand } = await import('../hub/hub-command.ts');
-    const { home, qmqp, check, rules, log } = args;
-    await runHubCommand({ home: homeOf(home), qmqp, check, rules, log });
+    const { qmqp, smtp, lmtp, 'smtp-rules': smtpRules, check, rules, log } = args;
+    await runHubCommand({ home: homeOf(args.home), qmqp, smtp, lmtp, smtpRules, check, rules, log });
   },
 });
 

@@ -180,8 +180,9 @@ export class SmtpServerSession {
    * Answers the event that asked. A code below 400 consents: to a recipient, which is then kept in the form given; to a
    * message, whose data then come; to a message that is complete; to TLS, which the driver starts once the output is
    * written, to say {@link secured} then.
+   * @returns the reply that the client gets: a message may be refused by the session itself
    */
-  decide(reply: SmtpReply, recipient?: Uint8Array): void {
+  decide(reply: SmtpReply, recipient?: Uint8Array): SmtpReply {
     if (!this.#isDecisionOpen) throw new Error(`Cannot decide while ${this.where}`);
     this.#isDecisionOpen = false;
     const isConsent = reply.code < 400;
@@ -191,8 +192,9 @@ export class SmtpServerSession {
       this.#transaction?.addRecipient(recipient ?? NOTHING, this.#recipientDsn);
     if (phase === 'message-start') this.#startData(isConsent);
     if (phase === 'start-tls' && isConsent) this.#phase = 'tls';
-    if (phase === 'message-end') this.#endData(reply);
-    else this.#reply(reply);
+    if (phase === 'message-end') return this.#endData(reply);
+    this.#reply(reply);
+    return reply;
   }
 
   /** Tells that the connection is encrypted from now on: all that the client said before is forgotten. */
@@ -376,12 +378,13 @@ export class SmtpServerSession {
     return this.#ask('message-end', { type: 'message-end', envelope, dsn: transaction.dsn(), isRefused });
   }
 
-  #endData(reply: SmtpReply): void {
-    const refusal = this.#refusal();
+  #endData(decision: SmtpReply): SmtpReply {
+    const reply = this.#refusal() ?? decision;
     const count = this.#settings.isLmtp ? this.#transaction!.recipientCount : 1;
     this.#decoder = undefined;
     this.#transaction = undefined;
-    for (let i = 0; i < count; i++) this.#reply(refusal ?? reply);
+    for (let i = 0; i < count; i++) this.#reply(reply);
+    return reply;
   }
 
   #refusal(): SmtpReply | undefined {
