@@ -118,8 +118,7 @@ export class SmtpConnection {
 
   #openQueue(): QueueProgram {
     const { queue, classify, log, isLmtp } = this.#services;
-    const protocol = isLmtp ? 'LMTP' : 'SMTP';
-    const program = new HubQueueProgram({ queue, classify, log, ip: this.#ip, protocol });
+    const program = new HubQueueProgram({ queue, classify, log, ip: this.#ip, isLmtp });
     this.#isInMessage = true;
     return {
       write: (bytes) => program.write(bytes),

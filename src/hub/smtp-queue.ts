@@ -16,8 +16,8 @@ export interface HubQueueProgramOptions {
   readonly classify: (address: Uint8Array) => Recipient;
   /** Address of the client. */
   readonly ip: string;
-  /** How it came: `SMTP` or `LMTP`. */
-  readonly protocol: string;
+  /** Whether it came by LMTP. */
+  readonly isLmtp: boolean;
   readonly log: Log;
 }
 
@@ -40,7 +40,8 @@ export class HubQueueProgram implements QueueProgram {
   }
 
   async finish(bytes: Uint8Array, dsn?: EnvelopeDsn): Promise<QueueResult> {
-    const { classify, log, ip, protocol } = this.#options;
+    const { classify, log, ip, isLmtp } = this.#options;
+    const protocol = isLmtp ? 'LMTP' : 'SMTP';
     const envelope = parseQueueEnvelope(bytes);
     if (envelope === undefined) {
       this.#intake.abort();

@@ -67,10 +67,10 @@ function parseNotify(value: string | undefined): number | undefined {
 /** Whether it is an address type, a semicolon, and an address. */
 function isOriginalRecipient(value: string | undefined, isUtf8Message: boolean): value is string {
   if (value === undefined || value.length > ORCPT_LENGTH_MAX) return false;
-  const semicolon = value.indexOf(';');
-  if (semicolon < 1) return false;
-  for (let i = 0; i < semicolon; i++) if (!isAtomCharacter(value.charAt(i))) return false;
-  return isXtext(value.substring(semicolon + 1), ORCPT_LENGTH_MAX, isUtf8Message);
+  let end = 0;
+  while (end < value.length && isAtomCharacter(value.charAt(end))) end++;
+  if (end === 0 || value.charAt(end) !== ';') return false;
+  return isXtext(value.substring(end + 1), ORCPT_LENGTH_MAX, isUtf8Message);
 }
 
 function isAtomCharacter(character: string): boolean {

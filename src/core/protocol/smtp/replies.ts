@@ -59,10 +59,10 @@ export const WORDS_OF = {
  * brackets, else the general one of its class. A greeting, and what asks for more, has none.
  */
 export function withCodeInFront({ code, text }: SmtpReply): SmtpReply {
-  const open = text.lastIndexOf(' (#');
-  const hasCode = open >= 0 && text.charAt(text.length - 1) === ')';
-  if (hasCode)
-    return { code, text: `${text.substring(open + 3, text.length - 1)} ${text.substring(0, open)}` };
+  const last = text.length - 1;
+  let open = text.charAt(last) === ')' ? last : 0;
+  while (open > 0 && text.substring(open, open + 3) !== ' (#') open--;
+  if (open > 0) return { code, text: `${text.substring(open + 3, last)} ${text.substring(0, open)}` };
   const letter = Math.floor(code / 100);
   return code === 220 || letter === 3 ? { code, text } : { code, text: `${letter}.0.0 ${text}` };
 }
