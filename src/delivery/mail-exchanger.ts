@@ -6,7 +6,7 @@
 import { isIP, isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Outcome } from '../core/policy/outcome.ts';
-import type { Destination } from '../core/policy/route.ts';
+import { type Destination, isSocketPath } from '../core/policy/route.ts';
 import {
   LISTED_AS_EXCHANGER,
   LOOKUP_FAILED,
@@ -29,6 +29,8 @@ export interface MailHost {
   /** Name that led to the address; used to name the partner in TLS. */
   readonly name: string;
   readonly preference: number;
+  /** Whether an MX record led to it. */
+  readonly isExchanger: boolean;
 }
 
 /** Addresses in the order to try, at least one, or why there is none. */
@@ -59,8 +61,16 @@ export async function findMailHosts(
   settings: MailHostSettings,
 ): Promise<MailHosts> {
   const { host, routed } = destination;
+  if (isSocketPath(host)) {
+    return { found: true, hosts: [{ address: host, name: host, preference: 0, isExchanger: false }] };
+  }
   const literal = parseLiteral(host);
-  if (literal !== undefined) return withoutOwn(hostsAt([literal], host, 0), destination, settings);
+  if (literal !== undefined)
+    return withoutOwn(
+      hostsAt([literal], literal, { preference: 0, isExchanger: false }),
+      destination,
+      settings,
+    );
   const exchangers = routed ? [] : await lookUpExchangers(host, settings);
   if (exchangers === 'failed') return refuse(LOOKUP_FAILED);
   if (isNullExchanger(exchangers)) return refuse(NULL_EXCHANGER);
@@ -68,7 +78,7 @@ export async function findMailHosts(
   const addresses = await lookUpAddresses(host, settings.resolver);
   if (addresses === 'failed') return refuse(LOOKUP_FAILED);
   if (addresses === 'none') return refuse(unknownHostReport(host));
-  return withoutOwn(hostsAt(addresses, host, 0), destination, settings);
+  return withoutOwn(hostsAt(addresses, host, { preference: 0, isExchanger: false }), destination, settings);
 }
 
 function refuse(outcome: Outcome): MailHosts {
@@ -120,7 +130,7 @@ async function lookUpHosts(
       const literal = parseLiteral(name);
       const addresses = literal === undefined ? await lookUpAddresses(name, settings.resolver) : [literal];
       if (addresses === 'failed') failed = true;
-      return typeof addresses === 'string' ? [] : hostsAt(addresses, name, preference);
+      return typeof addresses === 'string' ? [] : hostsAt(addresses, name, { preference, isExchanger: true });
     }),
   );
   const hosts = found.flat();
@@ -141,8 +151,12 @@ function isHard(error: unknown): boolean {
   return HARD_ERRORS.has(errorCode(error) ?? '');
 }
 
-function hostsAt(addresses: readonly string[], name: string, preference: number): MailHost[] {
-  return addresses.map((address) => ({ address, name, preference }));
+function hostsAt(
+  addresses: readonly string[],
+  name: string,
+  how: Pick<MailHost, 'preference' | 'isExchanger'>,
+): MailHost[] {
+  return addresses.map((address) => ({ address, name, ...how }));
 }
 
 /** Leaves out this machine and every host that is no better than it, unless a route chose it: mail must not circle. */

@@ -1,35 +1,17 @@
-// Remote delivery by SMTP: finds the hosts of a destination, keeps connections for a while for the next message, and
-// reports in qmail-remote's words. The first host that answers decides; a host that cannot be reached is passed over.
-//
-// TLS is opportunistic (RFC 7435): used when offered, certificates not verified, and after a failed handshake the same
-// host is tried in clear on a new connection.
+// Remote delivery by SMTP and LMTP: keeps connections for a while for the next message, and reports in qmail-remote's words.
+// Which hosts there are says mail-exchanger.ts, how a session with one of them comes about session-opener.ts.
 
 import { promises as dns } from 'node:dns';
-import { connect, type Socket } from 'node:net';
 import type { Outcome } from '../core/policy/outcome.ts';
-import type { Destination } from '../core/policy/route.ts';
-import {
-  LOOKUP_FAILED,
-  NO_CONNECTION,
-  UNSENDABLE_ADDRESS,
-  UNSENDABLE_SENDER,
-} from '../core/policy/smtp-report.ts';
+import { UNSENDABLE_ADDRESS, UNSENDABLE_SENDER } from '../core/policy/smtp-report.ts';
 import type { Clock } from '../host/clock.ts';
-import { errorCode } from '../host/system-error.ts';
+import { type Connect, connectSocket } from './connect-socket.ts';
 import { formatEnvelopeAddress } from './envelope-address.ts';
-import { findMailHosts, type MailHost, type MailHostSettings, readOwnAddresses } from './mail-exchanger.ts';
-import type { Contact } from './scheduler.ts';
-import { type OpenedSession, openSmtpSession, type SmtpMessage, type SmtpSession } from './smtp-session.ts';
-import { Standings } from './standing.ts';
+import { type MailHostSettings, readOwnAddresses } from './mail-exchanger.ts';
+import { type KeptSession, SessionOpener } from './session-opener.ts';
+import type { SmtpMessage, SmtpSession } from './smtp-session.ts';
+import { TlsPolicy } from './tls-policy.ts';
 import type { RemoteDelivery, RemoteResult, RemoteTransport } from './transport.ts';
-
-/** Connects to an address, or rejects when that fails, takes longer (ETIMEDOUT), or is called off. */
-export type Connect = (
-  address: string,
-  port: number,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-) => Promise<Socket>;
 
 /** What the transport depends on. */
 export interface SmtpTransportSettings {
@@ -43,6 +25,8 @@ export interface SmtpTransportSettings {
   readonly idleMs?: number;
   readonly connect?: Connect;
   readonly lookUp?: Partial<MailHostSettings>;
+  /** Without one TLS is opportunistic everywhere, and nobody is logged in to. */
+  readonly tls?: TlsPolicy;
 }
 
 interface IdleSession extends KeptSession {
@@ -50,53 +34,31 @@ interface IdleSession extends KeptSession {
   readonly sinceMs: number;
 }
 
-/** A session, and the name of the destination's best mail exchanger. */
-interface KeptSession {
-  readonly session: SmtpSession;
-  readonly exchanger: string | undefined;
-}
-
-/** Why there is no session. */
-interface NoSession {
-  readonly outcome: Outcome;
-  readonly contact: Contact;
-}
-
-/** What a connection failed with when nobody answered: our own time limit, the system's, or that of the last hop. */
-const NO_ANSWER = new Set(['ETIMEDOUT', 'EHOSTUNREACH']);
-const CUT: NoSession = { outcome: NO_CONNECTION, contact: 'cut' };
 const IDLE_MS = 10_000;
 const IDLE_SESSIONS_MAX = 100;
-/** How long a host whose TLS does not work is spoken to in clear without trying, ms. */
-const PLAIN_MS = 3_600_000;
-const PLAIN_HOSTS_MAX = 1000;
 
 /** Sends messages by SMTP. */
 export class SmtpTransport implements RemoteTransport {
   readonly #settings: SmtpTransportSettings;
-  readonly #lookUp: MailHostSettings;
-  readonly #connect: Connect;
+  readonly #opener: SessionOpener;
   readonly #idleMs: number;
   /** Least recently used first. */
   #idle: IdleSession[] = [];
   readonly #resetting = new Set<SmtpSession>();
-  /** Addresses whose TLS failed, and until when they are spoken to in clear, steady time. */
-  readonly #plain = new Map<string, number>();
-  /** Addresses that did not answer, see {@link Standings}. */
-  readonly #silent = new Standings();
   #stopSweep: (() => void) | undefined;
   #closed = false;
 
   constructor(settings: SmtpTransportSettings) {
     this.#settings = settings;
-    this.#connect = settings.connect ?? connectSocket;
     this.#idleMs = settings.idleMs ?? IDLE_MS;
-    this.#lookUp = {
+    const lookUp = {
       resolver: new dns.Resolver(),
       ownAddresses: readOwnAddresses,
       random: Math.random,
       ...settings.lookUp,
     };
+    const { connect = connectSocket, tls = new TlsPolicy({}) } = settings;
+    this.#opener = new SessionOpener({ ...settings, connect, lookUp, tls });
   }
 
   async deliver(delivery: RemoteDelivery): Promise<RemoteResult> {
@@ -142,7 +104,7 @@ export class SmtpTransport implements RemoteTransport {
       }
       // The partner had left meanwhile; that says nothing about the message.
     }
-    const opened = await this.#openUnlessCut(destination, signal);
+    const opened = await this.#opener.open(destination, signal);
     if ('outcome' in opened) {
       return { outcomes: message.recipients.map(() => opened.outcome), contact: opened.contact };
     }
@@ -151,107 +113,6 @@ export class SmtpTransport implements RemoteTransport {
     const { outcomes, resetNeeded } = await opened.session.send(message);
     void this.#restore(key, opened, resetNeeded);
     return { outcomes, contact: 'answered', via };
-  }
-
-  /** A session, or why there is none; does not wait longer than the signal allows. */
-  #openUnlessCut(
-    destination: Destination,
-    signal: AbortSignal | undefined,
-  ): Promise<KeptSession | NoSession> {
-    if (signal === undefined) return this.#open(destination, undefined);
-    return new Promise((resolve, reject) => {
-      const cut = () => resolve(CUT);
-      signal.addEventListener('abort', cut);
-      this.#open(destination, signal)
-        .finally(() => signal.removeEventListener('abort', cut))
-        .then((opened) => {
-          // Too late for this message: nobody takes the session.
-          if (signal.aborted && 'session' in opened) opened.session.quit();
-          resolve(signal.aborted ? CUT : opened);
-        }, reject);
-    });
-  }
-
-  /** A session with the first host of the destination that can be reached. */
-  async #open(destination: Destination, signal: AbortSignal | undefined): Promise<KeptSession | NoSession> {
-    const found = await findMailHosts(destination, this.#lookUp);
-    if (!found.found) {
-      const isUnresolved = found.outcome === LOOKUP_FAILED;
-      return { outcome: found.outcome, contact: isUnresolved ? 'unresolved' : 'answered' };
-    }
-    const exchanger = destination.routed ? undefined : found.hosts[0]?.name;
-    let contact: Contact = 'answered';
-    for (const host of found.hosts) {
-      if (signal?.aborted) return CUT;
-      const address = `${host.address} ${destination.port}`;
-      if (this.#silent.isLeftAlone(address, this.#settings.clock.steadyMs())) {
-        contact = 'none';
-        continue;
-      }
-      const startMs = this.#settings.clock.steadyMs();
-      const opened = await this.#openAt(host, destination.port, signal);
-      if (signal?.aborted && (typeof opened !== 'object' || opened.state !== 'open')) return CUT;
-      const nowMs = this.#settings.clock.steadyMs();
-      if (opened === 'no-answer') {
-        contact = 'none';
-        this.#silent.failed(address, nowMs);
-        continue;
-      }
-      this.#silent.answered(address);
-      if (opened?.state === 'open') return { session: opened.session, exchanger };
-      if (opened?.state !== 'refused') continue;
-      // A host that takes the connection and then is silent is no better than one that does not.
-      const isSilent = nowMs - startMs > this.#settings.timeoutConnectMs;
-      return { outcome: opened.outcome, contact: isSilent ? 'none' : 'answered' };
-    }
-    return { outcome: NO_CONNECTION, contact };
-  }
-
-  /** A session with one host, in clear if its TLS does not work; undefined if it cannot be reached. */
-  async #openAt(
-    host: MailHost,
-    port: number,
-    signal: AbortSignal | undefined,
-  ): Promise<OpenedSession | 'no-answer' | undefined> {
-    const key = `${host.address} ${port}`;
-    const tls = (this.#plain.get(key) ?? 0) <= this.#settings.clock.steadyMs();
-    const opened = await this.#openOnce({ host, port, tls, signal });
-    if (typeof opened !== 'object' || opened.state !== 'tls-failed') return opened;
-    if (this.#plain.size >= PLAIN_HOSTS_MAX) this.#plain.clear();
-    this.#plain.set(key, this.#settings.clock.steadyMs() + PLAIN_MS);
-    return this.#openOnce({ host, port, tls: false, signal });
-  }
-
-  async #openOnce({
-    host,
-    port,
-    tls,
-    signal,
-  }: {
-    readonly host: MailHost;
-    readonly port: number;
-    readonly tls: boolean;
-    readonly signal: AbortSignal | undefined;
-  }): Promise<OpenedSession | 'no-answer' | undefined> {
-    let socket: Socket;
-    try {
-      socket = await this.#connect(host.address, port, this.#settings.timeoutConnectMs, signal);
-    } catch (error) {
-      return NO_ANSWER.has(errorCode(error) ?? '') ? 'no-answer' : undefined;
-    }
-    const cut = () => void socket.destroy();
-    signal?.addEventListener('abort', cut);
-    try {
-      return await openSmtpSession(socket, {
-        heloName: this.#settings.heloName,
-        partnerName: host.name,
-        partner: host.address,
-        timeoutMs: this.#settings.timeoutRemoteMs,
-        tls,
-      });
-    } finally {
-      signal?.removeEventListener('abort', cut);
-    }
   }
 
   #takeIdle(key: string): KeptSession | undefined {
@@ -296,34 +157,4 @@ export class SmtpTransport implements RemoteTransport {
     if (oldest === undefined) return;
     this.#stopSweep = this.#settings.clock.after(oldest.sinceMs + this.#idleMs - nowMs, () => this.#sweep());
   }
-}
-
-function connectSocket(
-  host: string,
-  port: number,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port });
-    const callOff = () => fail(new Error(`Cannot connect to ${host}: called off`));
-    const fail = (error: Error) => {
-      signal?.removeEventListener('abort', callOff);
-      socket.destroy();
-      reject(error);
-    };
-    signal?.addEventListener('abort', callOff);
-    socket.setTimeout(timeoutMs, () => {
-      const error = new Error(`Cannot connect to ${host}: no answer in ${timeoutMs} ms`);
-      fail(Object.assign(error, { code: 'ETIMEDOUT' }));
-    });
-    socket.once('error', fail);
-    socket.once('connect', () => {
-      signal?.removeEventListener('abort', callOff);
-      socket.setTimeout(0);
-      socket.removeAllListeners('timeout');
-      socket.off('error', fail);
-      resolve(socket);
-    });
-  });
 }

@@ -1,4 +1,4 @@
-// One SMTP session as a client, on nodemailer's connection: from the greeting on, any number of messages one after another.
+// One SMTP or LMTP session as a client, on nodemailer's connection: from the greeting on, any number of messages one after another.
 // Knows the package's habits, so that nobody else has to: it changes the envelope it is given, reports some failures by
 // event and some by callback, and turns text to UTF-8.
 //
@@ -12,16 +12,25 @@ import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import SMTPConnection, { type SMTPConnectionEnvelope } from 'nodemailer/lib/smtp-connection';
 import type { Outcome } from '../core/policy/outcome.ts';
+import type { RelayProtocol } from '../core/policy/route.ts';
 import {
   acceptedReport,
   diedReport,
+  loginReport,
+  noMailReport,
+  noUtf8Report,
   recipientReport,
   refusalReport,
+  tlsReport,
   tooLargeReport,
 } from '../core/policy/smtp-report.ts';
+import type { SmtpLogin } from './smtp-logins.ts';
+import { findTlsFault, type TlsDemand, tlsContextFor } from './tls-check.ts';
+import { isLoopback } from './tls-policy.ts';
 import type { Via } from './transport.ts';
 
 const REPLY_BYTES_MAX = 65_536;
+const ASCII = /^[\0-\x7f]*$/;
 
 /** How a session is opened. */
 export interface SmtpSessionSettings {
@@ -33,15 +42,27 @@ export interface SmtpSessionSettings {
   readonly partner: string;
   /** Longest silence of the partner, ms. */
   readonly timeoutMs: number;
-  /** Whether to use STARTTLS if the partner offers it; the certificate is not verified. */
-  readonly tls: boolean;
+  /** SMTP if undefined. */
+  readonly protocol: RelayProtocol | undefined;
+  readonly demand: TlsDemand;
+  /** With which name and password, if the partner shall have them. */
+  readonly login: SmtpLogin | undefined;
+  /** For the dates of certificates, ms since 1970. */
+  readonly nowMs: number;
+  /** An earlier TLS session with the partner. */
+  readonly ticket: Buffer | undefined;
+  /** Called with every TLS session that can be taken up later. */
+  readonly onTicket: (ticket: Buffer) => void;
 }
 
-/** A session, or why there is none; after `tls-failed` a new connection in clear may be tried. */
+/** A session, or why there is none. */
 export type OpenedSession =
-  | { readonly state: 'open'; readonly session: SmtpSession }
-  | { readonly state: 'refused'; readonly outcome: Outcome }
-  | { readonly state: 'tls-failed' };
+  /** `fault` is what an observed check found. */
+  | { readonly state: 'open'; readonly session: SmtpSession; readonly fault: string | undefined }
+  /** `isForAll`: the destination's other hosts would do the same. */
+  | { readonly state: 'refused'; readonly outcome: Outcome; readonly isForAll?: true }
+  /** The handshake went wrong, or there was none where there had to be one; a new connection in clear may be tried. */
+  | { readonly state: 'tls-failed'; readonly fault: string };
 
 /** A message whose addresses are fit to be sent, see envelope-address.ts. */
 export interface SmtpMessage {
@@ -66,48 +87,143 @@ interface SmtpFailure {
   readonly command?: string | undefined;
   readonly response?: string | undefined;
   readonly responseCode?: number | undefined;
+  readonly message?: string;
+}
+
+/** What nodemailer's connection has and its types do not show. */
+interface Inside {
+  readonly _socket?: unknown;
+  readonly _supportedExtensions: readonly string[];
+  /** Called for the reply that an LMTP server gives for one recipient behind the message. */
+  _actionLMTPStream: (
+    recipient: string,
+    final: boolean,
+    reply: string,
+    done: (error: null, reply: string) => void,
+  ) => void;
+}
+
+function insideOf(connection: SMTPConnection): Inside {
+  return connection as unknown as Inside;
 }
 
 /**
- * Waits for the greeting, says who we are and starts TLS as far as wanted and offered. Takes over the socket, which
- * is connected.
+ * Waits for the greeting, says who we are, starts TLS as far as wanted and offered, judges the certificate and logs in. Takes
+ * over the socket, which is connected.
  */
 export function openSmtpSession(socket: Socket, settings: SmtpSessionSettings): Promise<OpenedSession> {
-  const { heloName, partnerName, partner, timeoutMs } = settings;
+  const { heloName, partnerName, partner, timeoutMs, demand, protocol, ticket } = settings;
   const connection = new SMTPConnection({
     connection: socket,
-    secure: false,
+    secure: protocol === 'smtps',
+    lmtp: protocol === 'lmtp',
     host: partnerName,
     name: heloName,
-    ignoreTLS: !settings.tls,
-    opportunisticTLS: true,
-    tls: { rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+    ignoreTLS: demand.use === 'never',
+    opportunisticTLS: demand.use !== 'demanded',
+    requireTLS: demand.use === 'demanded',
+    // The certificate is judged afterwards; here it must only be shown.
+    tls: {
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+      secureContext: tlsContextFor(demand),
+      ...(ticket && { session: ticket }),
+    },
     connectionTimeout: timeoutMs,
     greetingTimeout: timeoutMs,
     socketTimeout: timeoutMs,
     maxResponseSize: REPLY_BYTES_MAX,
   });
   return new Promise((resolve) => {
+    const end = (opened: OpenedSession) => {
+      connection.close();
+      resolve(opened);
+    };
     const fail = (failure: SmtpFailure) => {
       const inHandshake = failure.code === 'ETLS' || connection.upgrading === true;
-      connection.close();
-      resolve(inHandshake ? { state: 'tls-failed' } : openFailure(failure, partner));
+      end(inHandshake ? tlsFailure(failure) : openFailure(failure, settings));
     };
     // Stays for the session's life: an 'error' event without listener would end the process.
     connection.on('error', fail);
     connection.connect((failure) => {
-      if (failure) fail(failure);
-      else resolve({ state: 'open', session: new SmtpSession(connection, partner) });
+      if (failure) return fail(failure);
+      const judged = judgeTls(connection, settings);
+      if (typeof judged === 'object') return end(judged);
+      const open = () =>
+        resolve({ state: 'open', session: new SmtpSession(connection, partner), fault: judged });
+      if (settings.login === undefined) return open();
+      return logIn(connection, settings, settings.login, (fault) =>
+        fault === undefined ? open() : end(fault),
+      );
     });
   });
 }
 
-function openFailure(failure: SmtpFailure, partner: string): OpenedSession {
+/** Why the session must not be used; else in words what an observed check found, or undefined. */
+function judgeTls(
+  connection: SMTPConnection,
+  settings: SmtpSessionSettings,
+): OpenedSession | string | undefined {
+  const { demand, partner, nowMs, onTicket } = settings;
+  const { _socket: socket } = insideOf(connection);
+  const isSecure = socket instanceof TLSSocket;
+  if (!isSecure && demand.use === 'demanded') return { state: 'tls-failed', fault: 'it is not offered' };
+  const findFault = (): string | undefined => {
+    if (demand.check === undefined) return undefined;
+    return isSecure ? findTlsFault(socket, demand.check, nowMs) : 'it is not in use';
+  };
+  const fault = findFault();
+  if (fault !== undefined && demand.isObserved !== true) {
+    return { state: 'refused', outcome: tlsReport(partner, demand.source, fault) };
+  }
+  if (isSecure) {
+    const ticket = socket.getSession();
+    if (ticket !== undefined) onTicket(ticket);
+    socket.on('session', onTicket);
+  }
+  return fault;
+}
+
+/** Logs in, and calls back with what is wrong, if anything. */
+function logIn(
+  connection: SMTPConnection,
+  { partner, demand }: SmtpSessionSettings,
+  { user, password, inClear }: SmtpLogin,
+  done: (fault: OpenedSession | undefined) => void,
+): void {
+  const refuse = (fault: string, reply: string) =>
+    done({ state: 'refused', isForAll: true, outcome: loginReport(partner, fault, reply) });
+  const isGuarded = demand.use === 'demanded' && connection.secure;
+  if (!isGuarded && !inClear && !isLoopback(partner)) {
+    refuse('the password is sent with TLS that is demanded only', '');
+  } else if (!connection.allowsAuth) refuse('it does not offer that', '');
+  else {
+    connection.login({ credentials: { user, pass: password } }, (failure) =>
+      failure ? refuse('', replyOf(failure)) : done(undefined),
+    );
+  }
+}
+
+function tlsFailure(failure: SmtpFailure): OpenedSession {
+  const reply = replyOf(failure).trim();
+  return { state: 'tls-failed', fault: reply === '' ? (failure.message ?? '') : `it said ${reply}` };
+}
+
+const NO_MAIL_HERE = 521;
+
+function openFailure(failure: SmtpFailure, { partner, demand }: SmtpSessionSettings): OpenedSession {
   const { command = '', responseCode = 0 } = failure;
   const reply = replyOf(failure);
   if (reply === '') return { state: 'refused', outcome: diedReport(partner, false) };
-  const step = command === 'EHLO' || command === 'HELO' ? 'name' : 'greeting';
-  return { state: 'refused', outcome: refusalReport(partner, step, responseCode, reply) };
+  if (responseCode === NO_MAIL_HERE) return { state: 'refused', outcome: noMailReport(partner, reply) };
+  const isName = command === 'EHLO' || command === 'HELO' || command === 'LHLO';
+  if (isName && demand.use === 'demanded' && responseCode >= 500) {
+    return { state: 'tls-failed', fault: 'it does not know EHLO' };
+  }
+  return {
+    state: 'refused',
+    outcome: refusalReport(partner, isName ? 'name' : 'greeting', responseCode, reply),
+  };
 }
 
 /** An open session, see {@link openSmtpSession}. One message at a time. */
@@ -122,7 +238,7 @@ export class SmtpSession {
 
   /** The partner, and how it is spoken to. */
   get via(): Via {
-    const { _socket: socket } = this.#connection as unknown as { _socket?: unknown };
+    const { _socket: socket } = insideOf(this.#connection);
     const tls = socket instanceof TLSSocket ? (socket.getProtocol() ?? undefined) : undefined;
     return { host: this.#partner, tls };
   }
@@ -134,10 +250,37 @@ export class SmtpSession {
 
   /** Sends a message in one transaction. */
   async send(message: SmtpMessage): Promise<SmtpResult> {
+    const unfit = this.#findUnfit(message);
+    if (unfit.length === 0) return this.#send(message);
+    const refusal = noUtf8Report(this.#partner);
+    const fit = message.recipients.filter((recipient) => !unfit.includes(recipient));
+    const sent: SmtpResult =
+      fit.length === 0
+        ? { outcomes: [], unsent: false, resetNeeded: false }
+        : await this.#send({ ...message, recipients: fit });
+    const outcomes = sent.outcomes.values();
+    return {
+      ...sent,
+      outcomes: message.recipients.map((recipient) =>
+        unfit.includes(recipient) ? refusal : outcomes.next().value!,
+      ),
+    };
+  }
+
+  /** The recipients that need SMTPUTF8 when the partner does not have it: all of them if the sender needs it. */
+  #findUnfit({ sender, recipients }: SmtpMessage): readonly string[] {
+    const isWide = (address: string) => !ASCII.test(address);
+    const wide = isWide(sender) ? recipients : recipients.filter(isWide);
+    if (wide.length === 0) return wide;
+    return insideOf(this.#connection)._supportedExtensions.includes('SMTPUTF8') ? [] : wide;
+  }
+
+  async #send(message: SmtpMessage): Promise<SmtpResult> {
     const { size, eightBit } = measure(message.body);
     // A new object each time: the connection keeps its bookkeeping in it, which is read here afterwards.
     const envelope = { from: message.sender, to: [...message.recipients], size, use8BitMime: eightBit };
     const body = new MessageBody(message.body);
+    const replies = this.#collectLmtpReplies();
     const { failure, reply } = await new Promise<{ failure?: SmtpFailure; reply: string }>((resolve) => {
       this.#connection.send(envelope, body as unknown as Readable, (error, info) => {
         if (error) resolve({ failure: error, reply: '' });
@@ -146,12 +289,29 @@ export class SmtpSession {
     });
     if (failure === undefined) {
       const accepted = acceptedReport(this.#partner, latin1(reply));
-      return { outcomes: this.#outcomes(message, envelope, accepted), unsent: false, resetNeeded: false };
+      return {
+        outcomes: this.#outcomes(message, envelope, accepted, replies),
+        unsent: false,
+        resetNeeded: false,
+      };
     }
     const outcome = this.#judge(failure, body.endSent);
     const refused = failure.command === 'MAIL FROM' ? undefined : envelope;
     const unsent = !body.endSent && (replyOf(failure) === '' || failure.responseCode === 421) && !this.usable;
-    return { outcomes: this.#outcomes(message, refused, outcome), unsent, resetNeeded: true };
+    return { outcomes: this.#outcomes(message, refused, outcome, replies), unsent, resetNeeded: true };
+  }
+
+  /**
+   * With LMTP each accepted recipient has a reply of its own behind the message, in their order. Taken from the connection
+   * here: it would tell one of the replies only, and none if it is lost between them.
+   */
+  #collectLmtpReplies(): string[] {
+    const replies: string[] = [];
+    insideOf(this.#connection)._actionLMTPStream = (_recipient, final, reply, done) => {
+      replies.push(latin1(reply));
+      if (final) done(null, reply);
+    };
+    return replies;
   }
 
   /** Says goodbye and closes, without waiting for an answer. */
@@ -173,15 +333,31 @@ export class SmtpSession {
     return diedReport(this.#partner, endSent);
   }
 
-  /** The recipients' own refusals, and `outcome` for those who had none. */
-  #outcomes(message: SmtpMessage, envelope: object | undefined, outcome: Outcome): Outcome[] {
+  /** The recipients' own refusals, then the replies to the message as far as there are several, and `outcome` for the others. */
+  #outcomes(
+    message: SmtpMessage,
+    envelope: object | undefined,
+    outcome: Outcome,
+    replies: readonly string[],
+  ): Outcome[] {
     const refusals = new Map<string, Outcome[]>();
     for (const failure of (envelope as Partial<SMTPConnectionEnvelope> | undefined)?.rejectedErrors ?? []) {
       const refusal = recipientReport(this.#partner, failure.responseCode ?? 0, replyOf(failure));
       const recipient = failure.recipient ?? '';
       refusals.set(recipient, [...(refusals.get(recipient) ?? []), refusal]);
     }
-    return message.recipients.map((recipient) => refusals.get(recipient)?.shift() ?? outcome);
+    const own = replies.values();
+    return message.recipients.map((recipient) => {
+      const refusal = refusals.get(recipient)?.shift();
+      if (refusal !== undefined) return refusal;
+      const reply = own.next();
+      return reply.done === true ? outcome : this.#outcomeOfReply(reply.value);
+    });
+  }
+
+  #outcomeOfReply(reply: string): Outcome {
+    if (reply.startsWith('2')) return acceptedReport(this.#partner, reply);
+    return refusalReport(this.#partner, 'message', codeOf(reply), reply);
   }
 
   /** Ends a transaction that may be open; closes the connection if the partner does not agree. */
@@ -230,6 +406,11 @@ function measure(body: Uint8Array): { size: number; eightBit: boolean } {
     else if (byte > 127) eightBit = true;
   }
   return { size, eightBit };
+}
+
+/** The code that a reply begins with, 0 without. */
+function codeOf(reply: string): number {
+  return /^\d{3}/.test(reply) ? Number(reply.slice(0, 3)) : 0;
 }
 
 function replyOf(failure: SmtpFailure): string {

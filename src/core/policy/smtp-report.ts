@@ -65,6 +65,40 @@ export function tooLargeReport(partner: string): Outcome {
   return { letter: 'D', text: `${partner} does not accept messages of that size. (#5.3.4)\n` };
 }
 
+/** The host takes no mail at all (RFC 7504). */
+export function noMailReport(partner: string, reply: string): Outcome {
+  return { letter: 'D', text: withReply(`Connected to ${partner} but it does not accept mail`, reply) };
+}
+
+/** TLS, or a certificate, is not as it must be. @param source who asks for it @param fault in words, may be empty */
+export function tlsReport(partner: string, source: string, fault: string): Outcome {
+  const reason = fault === '' ? '' : `: ${printable(fault)}`;
+  return {
+    letter: 'Z',
+    text: `Connected to ${partner} but TLS is not as ${source} wants${reason}. (#4.7.5)\n`,
+  };
+}
+
+/** A host must not be used for now, in words: what says so, and why. */
+export function unusableHostReport(host: string, reason: string): Outcome {
+  return { letter: 'Z', text: `I don't use ${printable(host)}: ${printable(reason)}. (#4.7.5)\n` };
+}
+
+/**
+ * The partner did not take name and password, or they were not sent. Never permanent: that is for the administrator to mend.
+ * @param fault in words, where the reply does not tell
+ */
+export function loginReport(partner: string, fault: string, reply: string): Outcome {
+  const text = `Connected to ${partner} but could not log in`;
+  if (fault === '') return { letter: 'Z', text: withReply(text, reply) };
+  return { letter: 'Z', text: `${text}: ${fault}. (#4.7.0)\n` };
+}
+
+/** The address needs SMTPUTF8, which the partner does not have (RFC 6531 section 3.5). */
+export function noUtf8Report(partner: string): Outcome {
+  return { letter: 'D', text: `${partner} does not accept addresses that are not ASCII. (#5.6.7)\n` };
+}
+
 /** No host of the destination could be reached. */
 export const NO_CONNECTION: Outcome = {
   letter: 'Z',
@@ -114,12 +148,17 @@ export const UNSENDABLE_SENDER: Outcome = {
 
 /** The host is unknown for good; bytes outside printable ASCII are shown as `?`. */
 export function unknownHostReport(host: string): Outcome {
+  return { letter: 'D', text: `Sorry, I couldn't find any host named ${printable(host, 33)}. (#5.1.2)\n` };
+}
+
+/** Everything but printable ASCII is shown as `?`. @param from the first code that is printable */
+function printable(text: string, from = 32): string {
   let safe = '';
-  for (let i = 0; i < host.length; i++) {
-    const code = host.charCodeAt(i);
-    safe += code < 33 || code > 126 ? '?' : host.charAt(i);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    safe += code < from || code > 126 ? '?' : text.charAt(i);
   }
-  return { letter: 'D', text: `Sorry, I couldn't find any host named ${safe}. (#5.1.2)\n` };
+  return safe;
 }
 
 /** 500 and above is permanent; everything else, no code at all included, is temporary. */
