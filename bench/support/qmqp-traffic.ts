@@ -3,6 +3,7 @@
 
 import { connect } from 'node:net';
 import { qmqpRequest } from '../../test/support/hub-process.ts';
+import { pause } from './pause.ts';
 
 /** What a message is like: how often among a thousand, to how many, how large, and what must become of its recipients. */
 interface Kind {
@@ -121,12 +122,5 @@ function ask(port: number, request: Uint8Array): Promise<string> {
     });
     socket.on('close', () => resolve(reply || trouble));
     socket.write(request);
-  });
-}
-
-/** A bench may sleep. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
   });
 }
