@@ -33,20 +33,30 @@ export function removeHome(home: string): void {
   rmSync(home, { recursive: true, force: true });
 }
 
+/** In the order in which a hub tells of them. */
+const LISTENERS = ['qmqp', 'smtp', 'lmtp', 'check'];
+
 /** A running `mini-qmail hub`. */
 export class HubProcess {
   readonly port: number;
   /** Where it answers questions about recipients; 0 if it does not. */
   readonly checkPort: number;
+  /** Where it takes SMTP and LMTP; 0 if it does not, or on a socket file. */
+  readonly smtpPort: number;
+  readonly lmtpPort: number;
   readonly pid: number;
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | string>;
   readonly #log: { text: string; listeners: (() => void)[] };
 
-  private constructor(child: ChildProcess, ports: readonly number[], log: HubProcess['log']) {
+  private constructor(child: ChildProcess, ports: ReadonlyMap<string, number>, log: HubProcess['log']) {
     this.#child = child;
     this.pid = child.pid!;
-    [this.port = 0, this.checkPort = 0] = ports;
+    const [port = 0, smtpPort = 0, lmtpPort = 0, checkPort = 0] = LISTENERS.map((name) => ports.get(name));
+    this.port = port;
+    this.smtpPort = smtpPort;
+    this.lmtpPort = lmtpPort;
+    this.checkPort = checkPort;
     this.#log = log;
     this.#ended = new Promise((resolve) => {
       child.on('exit', (code, signal) => resolve(signal ?? code ?? -1));
@@ -55,7 +65,7 @@ export class HubProcess {
 
   /**
    * Starts a hub and waits until it accepts. Its log is kept in {@link log}, or goes to a file of that path; port 0 picks one.
-   * With `more` options `--check 127.0.0.1:0` it picks a second one.
+   * With `more` options such as `--check 127.0.0.1:0` it picks more of them.
    * @throws Error with what it printed if it ends instead
    */
   static async start(
@@ -75,13 +85,14 @@ export class HubProcess {
     });
     let printed = '';
     const stdout = child.stdout!.setEncoding('latin1');
-    const lines = more.includes('--check') ? ['qmqp', 'check'] : ['qmqp'];
-    const announced = new RegExp(`^${lines.map((name) => `${name} 127\\.0\\.0\\.1:(\\d+)\\n`).join('')}`);
-    const ports = await new Promise<number[]>((resolve, reject) => {
+    const names = LISTENERS.filter((name) => name === 'qmqp' || more.includes(`--${name}`));
+    const lines = names.map((name) => `${name} (?:127\\.0\\.0\\.1:(\\d+)|unix:.*)\\n`);
+    const announced = new RegExp(`^${lines.join('')}`);
+    const ports = await new Promise<Map<string, number>>((resolve, reject) => {
       stdout.on('data', (text: string) => {
         printed += text;
         const match = announced.exec(printed);
-        if (match !== null) resolve(match.slice(1).map(Number));
+        if (match !== null) resolve(new Map(names.map((name, i) => [name, Number(match[i + 1] ?? 0)])));
       });
       child.on('close', (code) => reject(new Error(`hub ended with ${code}: ${log.text}`)));
       child.on('error', reject);
