@@ -9,7 +9,7 @@ import { readSystemAuthorities } from './tls-check.ts';
 
 /** What a fetch depends on. */
 export interface StsFetchSettings {
-  readonly resolver: () => Pick<MailResolver, 'resolve4' | 'resolve6'>;
+  readonly resolver: Pick<MailResolver, 'resolve4' | 'resolve6'>;
   /** For the whole fetch, ms. */
   readonly timeoutMs: number;
   /** 443 unless a test says otherwise. */
@@ -48,7 +48,7 @@ async function fetchPolicy(domain: string, settings: StsFetchSettings): Promise<
         ...{ host, servername: host, port, path: '/.well-known/mta-sts.txt', agent: false },
         ...{ ca: [...authorities], minVersion: 'TLSv1.2', maxHeaderSize: 16_384 },
         headers: { Host: host, Accept: 'text/plain' },
-        lookup: lookUpBy(settings.resolver()),
+        lookup: lookUpBy(settings.resolver),
       },
       (response) => {
         const { statusCode, headers } = response;
