@@ -19,6 +19,7 @@ import type { FinishedMessage, QueueStats, Recipient } from '../queue/queue.ts';
 import { type AdminParts, openAdminSocket } from './admin-socket.ts';
 import { type HubEvents, openHubEvents } from './event-files.ts';
 import type { HostPort } from './host-port.ts';
+import { type IntakeGuard, openIntakeGuard } from './intake-guard.ts';
 import { guardMailboxes, KnownRecipients } from './known-recipients.ts';
 import { LiveControls } from './live-controls.ts';
 import { readMessageSizeMax } from './message-size.ts';
@@ -73,6 +74,7 @@ export class Hub {
   readonly #listener: QmqpListener;
   readonly #local: QmqpListener;
   readonly #smtp: SmtpListeners;
+  readonly #guard: IntakeGuard;
   readonly #checkListener: RecipientListener | undefined;
   readonly #operator: Operator;
   readonly #hubEvents: HubEvents;
@@ -85,6 +87,7 @@ export class Hub {
     check: HostPort | undefined;
     mail: BoundSmtpPlaces;
     smtp: SmtpListeners;
+    guard: IntakeGuard;
     queue: EmbeddedQueue;
     delivery: Delivery;
     listener: QmqpListener;
@@ -100,6 +103,7 @@ export class Hub {
     this.check = parts.check;
     this.mail = parts.mail;
     this.#smtp = parts.smtp;
+    this.#guard = parts.guard;
     this.#queue = parts.queue;
     this.#delivery = parts.delivery;
     this.#listener = parts.listener;
@@ -127,10 +131,11 @@ export class Hub {
     const destinationOf = createDestinationOf(controls);
     const resubmissions = readResubmissionLimits(home);
     const queue = await openQueue(home, { clock, log, destinationOf, resubmissions });
+    const guard = await openIntakeGuard(home, { queue, clock, log });
     const known = new KnownRecipients(home, controls);
     const delivery = createHubDelivery({ home, clock, log, queue, controls, known });
     const settings = {
-      queue,
+      queue: guard,
       classify: (address: Uint8Array): Recipient => classifyRecipient(address, controls),
       me: textOf(me),
       limits: { messageSizeMax, recipientCountMax: RECIPIENT_COUNT_MAX, addressBytesMax: ADDRESS_BYTES_MAX },
@@ -146,11 +151,8 @@ export class Hub {
         connectionCountMax: CHECK_CONNECTION_COUNT_MAX,
         ...{ judge, idleMs: IDLE_MS, clock, log },
       });
-    const { classify } = settings;
     const takes = (recipient: Uint8Array) => known.takes(recipient);
-    const smtp = new SmtpListeners({
-      ...{ places: options, home, queue, classify, takes, judge, me: settings.me, messageSizeMax, clock, log },
-    });
+    const smtp = new SmtpListeners({ ...settings, places: options, home, takes, judge, messageSizeMax });
     try {
       const bound = await listener.listen(qmqp);
       const mail = await smtp.listen();
@@ -165,7 +167,7 @@ export class Hub {
         clock,
         qmqp: bound,
         check,
-        ...{ mail, smtp },
+        ...{ mail, smtp, guard },
         queue,
         delivery,
         listener,
@@ -203,6 +205,7 @@ export class Hub {
    *   in the queue
    */
   stop(): Promise<boolean> {
+    this.#guard.close();
     this.#admin?.close();
     this.#admin?.closeAllConnections();
     const listeners = [this.#listener, this.#local].map((one) => one.close(STOP_GRACE_MS));

@@ -17,6 +17,7 @@ import type { Log } from '../host/log.ts';
 import type { Accepted, Intake, Queue, Recipient } from '../queue/queue.ts';
 import type { JudgeClient } from './client-judge.ts';
 import type { HostPort } from './host-port.ts';
+import { ShortageError } from './intake-guard.ts';
 import { RequestFingerprint } from './request-fingerprint.ts';
 
 /** What a listener works with. */
@@ -43,6 +44,10 @@ export interface QmqpListenerOptions {
 
 const BACKLOG = 1024;
 const SWEEP_MS = 10_000;
+const DISK_FULL: Outcome = { letter: 'Z', text: 'qq write error or disk full (#4.3.0)' };
+const NO_MEMORY: Outcome = { letter: 'Z', text: 'qq out of memory (#4.3.0)' };
+/** What a recipient takes in memory beside its address. */
+const RECIPIENT_BYTES = 100;
 
 /** See the head of this file. */
 export class QmqpListener {
@@ -222,7 +227,8 @@ class QmqpConnection {
           break;
         case 'recipient':
           this.#fingerprint?.address(event.address);
-          this.#recipients.push(this.#options.classify(event.address));
+          if (this.#intake?.hold?.(event.address.length + RECIPIENT_BYTES) !== false)
+            this.#recipients.push(this.#options.classify(event.address));
           break;
         case 'request-end':
           this.#decide(event.refused);
@@ -288,8 +294,12 @@ class QmqpConnection {
   }
 
   #failed(error: unknown): void {
+    if (error instanceof ShortageError) {
+      this.#reply(error.shortage === 'disk' ? DISK_FULL : NO_MEMORY);
+      return;
+    }
     this.#options.log.write('queue.trouble', { ip: this.#ip, sender: this.#sender, reason: String(error) });
-    this.#reply({ letter: 'Z', text: 'qq write error or disk full (#4.3.0)' });
+    this.#reply(DISK_FULL);
   }
 
   #reply(outcome: Outcome): void {

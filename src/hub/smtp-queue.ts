@@ -8,6 +8,7 @@ import type { EnvelopeDsn } from '../core/policy/notification.ts';
 import { QUEUE_EXIT, type QueueResult } from '../core/policy/outcome.ts';
 import type { Log } from '../host/log.ts';
 import type { Intake, Queue, Recipient } from '../queue/queue.ts';
+import { ShortageError } from './intake-guard.ts';
 
 /** What a message comes with, and where it goes. */
 export interface HubQueueProgramOptions {
@@ -62,6 +63,8 @@ export class HubQueueProgram implements QueueProgram {
       log.write('accepted', { id, ip, ...facts });
       return resultOf(QUEUE_EXIT.accepted, id);
     } catch (error) {
+      if (error instanceof ShortageError)
+        return resultOf(error.shortage === 'disk' ? QUEUE_EXIT.writeError : QUEUE_EXIT.noMemory);
       log.write('queue.trouble', { ip, sender, reason: String(error) });
       return resultOf(QUEUE_EXIT.writeError);
     }

@@ -83,6 +83,11 @@ export interface Intake {
    * @throws SystemError as commit does
    */
   commitOnce(envelope: Envelope, fingerprint: Fingerprint): Promise<Accepted>;
+  /**
+   * Counts bytes that the caller keeps for the message, as of its recipients, where memory is bounded.
+   * @returns false if there is no room: the message will not be accepted, and nothing need be kept
+   */
+  hold?(bytes: number): boolean;
   /** Forgets the message; nothing of it stays. Call exactly one of commit, commitOnce and abort. */
   abort(): void;
 }

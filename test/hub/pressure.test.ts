@@ -4,7 +4,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -156,9 +164,7 @@ test('with a full disk messages are refused for now, and taken again once there 
   skip: noMount,
 }, async () => {
   const home = mountSmall(DISK_MEGABYTES) as string;
-  mkdirSync(join(home, 'control'));
-  for (const [name, content] of Object.entries({ me: 'hub.example\n', concurrencylocal: '0\n' }))
-    writeFileSync(join(home, 'control', name), content);
+  writeControls(home, { queuediskfree: '0\n', concurrencylocal: '0\n' });
   const hub = await HubProcess.start(home);
   try {
     const large = 'z'.repeat(200_000);
@@ -187,6 +193,67 @@ test('with a full disk messages are refused for now, and taken again once there 
     await hub.end('SIGKILL');
     unmount(home);
   }
+});
+
+/** Control files of a home without any. */
+function writeControls(home: string, control: Readonly<Record<string, string>>): void {
+  mkdirSync(join(home, 'control'));
+  for (const [name, content] of Object.entries({ me: 'hub.example\n', ...control }))
+    writeFileSync(join(home, 'control', name), content);
+}
+
+test('a disk that is nearly full is left to those who are in the queue: new mail is refused for now, and taken again by itself', {
+  skip: noMount,
+}, async () => {
+  const home = mountSmall(DISK_MEGABYTES) as string;
+  writeControls(home, { queuediskfree: '10%\n' });
+  const hub = await HubProcess.start(home);
+  try {
+    const send = () => submit(hub.port, MESSAGE, 'a@b.example', 'r@hub.example');
+    assert.match(await send(), /^K/);
+    const filler = join(home, 'filler');
+    const free = () => statfsSync(home).bavail * statfsSync(home).bsize;
+    while (free() > 5 * MEGABYTE) appendFileSync(filler, Buffer.alloc(MEGABYTE));
+    while ((await send()).startsWith('K'));
+    assert.equal(await send(), 'Zqq write error or disk full (#4.3.0)');
+    await hub.untilLogged(/^intake\.stopped reason=disk$/m);
+    // What is in the queue has its room.
+    await hub.untilLogged(/^delivery\.success/m);
+    rmSync(filler);
+    await hub.untilLogged(/^intake\.resumed reason=disk$/m);
+    assert.match(await send(), /^K/);
+    assert.equal(await hub.end(), 0);
+    assert.equal(hub.log.text.match(/^intake\./gm)?.length, 2, 'one line for each, not for each message');
+    assert.doesNotMatch(hub.log.text, /^queue\.trouble/m);
+  } finally {
+    await hub.end('SIGKILL');
+    unmount(home);
+  }
+});
+
+test('many clients at half a message take no more memory than is theirs, and others are refused for now', async () => {
+  await withHub({ queueintakebytes: '500000\n' }, async (hub) => {
+    const request = qmqpRequest('y'.repeat(30_000), 'a@b.example', ['half@hub.example']);
+    const sockets = await Promise.all(Array.from({ length: 40 }, () => open(hub.port)));
+    const closed = sockets.map((socket) => once(socket, 'close'));
+    const replies = sockets.map(() => '');
+    for (const [i, socket] of sockets.entries())
+      socket.setEncoding('latin1').on('data', (text: string) => {
+        replies[i] += text;
+      });
+    await Promise.all(sockets.map((socket) => write(socket, request.subarray(0, -50))));
+    await hub.untilLogged(/^intake\.stopped reason=memory$/m);
+    await Promise.all(sockets.map((socket) => write(socket, request.subarray(-50))));
+    await Promise.all(closed);
+    const accepted = replies.filter((reply) => reply.includes(':K')).length;
+    assert.ok(accepted >= 15 && accepted < 40, `${accepted} accepted`);
+    assert.equal(
+      replies.filter((reply) => reply.includes(':Zqq out of memory (#4.3.0)')).length,
+      40 - accepted,
+    );
+    assert.match(await submit(hub.port, MESSAGE, 'a@b.example', 'last@hub.example'), /^K/);
+    await hub.untilLogged(/^intake\.resumed reason=memory$/m);
+  });
 });
 
 function listed(home: string): number {
