@@ -71,15 +71,29 @@ export function prepareLocalCase(delivery: LocalCase): string {
   return folder;
 }
 
-/** Runs a prepared case; `setup` are commands of the shell that the program comes from. */
-export async function runLocalCase(folder: string, delivery: LocalCase, setup = ''): Promise<LocalRun> {
+/** What to do in the shell that the program comes from: commands once the message is open, words before the program's name. */
+export interface LocalStart {
+  readonly setup?: string;
+  readonly prefix?: string;
+}
+
+/** Several may run in one folder at the same time. */
+let callCount = 0;
+
+/** Runs a prepared case. */
+export async function runLocalCase(
+  folder: string,
+  delivery: LocalCase,
+  { setup = '', prefix = '' }: LocalStart = {},
+): Promise<LocalRun> {
   const home = homeOf(folder);
   const words = delivery.args.map((word) => quote(word.replaceAll('@HOME@', home)));
-  const call = `/bin/sh run ${words.join(' ')}`;
-  const input = delivery.stdin_kind === 'file' ? `${call} <client` : `cat client | ${call}`;
-  writeFileSync(join(folder, 'call'), `${setup}\n${input}\n`, 'latin1');
+  const call = `${prefix} /bin/sh run ${words.join(' ')}`;
+  const lines = delivery.stdin_kind === 'file' ? ['exec <client', setup, call] : [`cat client | ${call}`];
+  const script = `call.${++callCount}`;
+  writeFileSync(join(folder, script), lines.join('\n'), 'latin1');
   const before = readFiles(home);
-  const child = spawn('/bin/sh', ['call'], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('/bin/sh', [script], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
   const end = await ended(child);
   const files = Object.entries(readFiles(home)).filter(([name, content]) => before[name] !== content);
   return { ...end, files: Object.fromEntries(files) };
@@ -102,8 +116,13 @@ export function normalRun(folder: string, run: LocalRun): LocalRun {
   const normal = (text: string) =>
     replacements.reduce((all, [name, pattern]) => all.replace(pattern, name), text);
   const pids = queuePids(folder);
-  const stdout = run.stdout.replace(/(?<=^qp )\d+$/m, (pid) => (pids.includes(pid) ? '@QP@' : pid));
+  const qp = (text: string) => text.replace(/(?<=\bqp )\d+$/gm, (pid) => (pids.includes(pid) ? '@QP@' : pid));
   const home = (text: string) => text.replaceAll(homeOf(folder), '@HOME@');
   const files = Object.entries(run.files).map(([name, text]) => [normal(name), home(normal(text))]);
-  return { exit: run.exit, stdout, stderr: home(run.stderr), files: Object.fromEntries(files) };
+  return {
+    exit: run.exit,
+    stdout: qp(run.stdout),
+    stderr: qp(home(run.stderr)),
+    files: Object.fromEntries(files),
+  };
 }

@@ -110,8 +110,8 @@ export function prepareServerCase(program: string, vector: ServerCase): string {
   if (fd6 !== undefined) writeFileSync(join(folder, 'fd6'), fd6, 'latin1');
   writeFileSync(join(folder, 'recorder'), recorder.join('\n'), { mode: 0o755 });
   const env = {
-    ...vector.env,
     PATH: '/usr/bin:/bin',
+    ...vector.env,
     QMAILHOME: join(folder, 'home'),
     QMAILQUEUE: join(folder, program_missing ? 'no-such-program' : 'recorder'),
   };
