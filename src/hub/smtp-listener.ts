@@ -1,10 +1,11 @@
 // The hub's SMTP and LMTP listeners: many sessions in one process, bounded in all and, for those who may not send anywhere,
-// per address, so that no stranger keeps others out. Knows no protocol: the sessions do.
+// per address and together too, so that no stranger keeps others out. Knows no protocol: the sessions do.
 
 import { rmSync, statSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { bytesOf } from '../core/bytes/bytes.ts';
 import { parseIpv6 } from '../core/format/ip-address.ts';
+import type { MemoryBudget } from '../gate/memory-budget.ts';
 import type { HostPort } from './host-port.ts';
 import type { JudgeSmtpClient } from './smtp-clients.ts';
 import { SmtpConnection, type SmtpSessionServices } from './smtp-connection.ts';
@@ -19,27 +20,33 @@ export interface SmtpListenerOptions extends SmtpSessionServices {
   readonly me: string;
   /** Bytes of a message unless a rule says otherwise; undefined for no limit. */
   readonly messageSizeMax: number | undefined;
-  /** Sessions at a time. */
+  /** Memory for recipients that strangers name, as `envelopes` is for all others. */
+  readonly strangerEnvelopes: MemoryBudget;
+  /** Sessions at a time; three quarters of them may be those of strangers, who may not send anywhere. */
   readonly connectionCountMax: number;
-  /** Sessions of one address, or one IPv6 network of 64 bits, that may not send anywhere. */
+  /** Sessions of strangers from one address, or one IPv6 network of 64 bits. */
   readonly strangerCountMax: number;
 }
 
 const BACKLOG = 1024;
 const MAPPED = '::ffff:';
 const NETWORK_GROUPS = 4;
+const STRANGERS_PART = 0.75;
 
 /** See the head of this file. */
 export class SmtpListener {
   readonly #options: SmtpListenerOptions;
+  readonly #forStrangers: SmtpSessionServices;
   readonly #server: Server;
   readonly #connections = new Set<SmtpConnection>();
   readonly #strangers = new Map<string, number>();
+  #strangerTotal = 0;
   #isStopping = false;
   #onEmpty: (() => void) | undefined;
 
   constructor(options: SmtpListenerOptions) {
     this.#options = options;
+    this.#forStrangers = { ...options, envelopes: options.strangerEnvelopes };
     const settings = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true };
     this.#server = createServer(settings, (socket) => this.#accept(socket));
     this.#server.maxConnections = options.connectionCountMax;
@@ -83,7 +90,7 @@ export class SmtpListener {
   }
 
   #accept(socket: Socket): void {
-    const { judge, log, strangerCountMax } = this.#options;
+    const { judge, log } = this.#options;
     // A peer may reset the connection at any time, also while nobody reads.
     socket.on('error', () => undefined);
     const ip = plainIp(socket.remoteAddress);
@@ -94,9 +101,10 @@ export class SmtpListener {
       return;
     }
     const stranger = 'RELAYCLIENT' in verdict.env ? undefined : networkOf(ip);
-    if (stranger !== undefined && (this.#strangers.get(stranger) ?? 0) >= strangerCountMax) {
-      log.write('smtp.refused', { ip, reason: 'too many connections from there' });
-      socket.end('421 too many connections from your network (#4.7.0)\r\n', () => socket.destroy());
+    const tooMany = stranger === undefined ? undefined : this.#tooMany(stranger);
+    if (tooMany !== undefined) {
+      log.write('smtp.refused', { ip, reason: `too many connections ${tooMany}` });
+      socket.end(`421 too many connections ${tooMany} (#4.7.0)\r\n`, () => socket.destroy());
       return;
     }
     void this.#serve(socket, ip, this.#environment(ip, verdict.env), stranger);
@@ -108,7 +116,8 @@ export class SmtpListener {
     env: SmtpEnvironment,
     stranger: string | undefined,
   ): Promise<void> {
-    const connection = new SmtpConnection(socket, ip, env, this.#options);
+    const services = stranger === undefined ? this.#options : this.#forStrangers;
+    const connection = new SmtpConnection(socket, ip, env, services);
     this.#connections.add(connection);
     this.#count(stranger, 1);
     await connection.serve();
@@ -117,8 +126,15 @@ export class SmtpListener {
     if (this.#connections.size === 0) this.#onEmpty?.();
   }
 
+  #tooMany(stranger: string): string | undefined {
+    const { strangerCountMax, connectionCountMax } = this.#options;
+    if ((this.#strangers.get(stranger) ?? 0) >= strangerCountMax) return 'from your network';
+    return this.#strangerTotal >= connectionCountMax * STRANGERS_PART ? 'at the moment' : undefined;
+  }
+
   #count(stranger: string | undefined, change: number): void {
     if (stranger === undefined) return;
+    this.#strangerTotal += change;
     const count = (this.#strangers.get(stranger) ?? 0) + change;
     if (count > 0) this.#strangers.set(stranger, count);
     else this.#strangers.delete(stranger);

@@ -7,7 +7,7 @@ import type { JudgeClient } from './client-judge.ts';
 import { formatHostPort, parseHostPort } from './host-port.ts';
 import { judgeByQmqpClients, judgeBySmtpRules } from './smtp-clients.ts';
 import type { SmtpSessionServices } from './smtp-connection.ts';
-import { SmtpListener, type SmtpPlace } from './smtp-listener.ts';
+import { SmtpListener, type SmtpListenerOptions, type SmtpPlace } from './smtp-listener.ts';
 
 /** Where to take mail by which of both protocols. */
 export interface SmtpPlaces {
@@ -41,6 +41,8 @@ const STRANGER_RECIPIENT_COUNT_MAX = 1000;
 const STRANGER_ERROR_COUNT_MAX = 100;
 const UNIX = 'unix:';
 
+type Shared = Pick<SmtpListenerOptions, 'readControls' | 'envelopes' | 'strangerEnvelopes'>;
+
 /** See the head of this file. */
 export class SmtpListeners {
   readonly #options: SmtpListenersOptions;
@@ -56,6 +58,7 @@ export class SmtpListeners {
     const shared = {
       readControls: boundStrangers(cacheSmtpdControls(clock)),
       envelopes: new MemoryBudget(ENVELOPE_BYTES_MAX),
+      strangerEnvelopes: new MemoryBudget(ENVELOPE_BYTES_MAX),
     };
     const open = async (place: SmtpPlace, isLmtp: boolean) => {
       const listener = this.#create(isLmtp, shared);
@@ -73,7 +76,7 @@ export class SmtpListeners {
     await Promise.all(this.#listeners.map((listener) => listener.close(graceMs)));
   }
 
-  #create(isLmtp: boolean, shared: Pick<SmtpSessionServices, 'readControls' | 'envelopes'>): SmtpListener {
+  #create(isLmtp: boolean, shared: Shared): SmtpListener {
     const { places, judge, ...common } = this.#options;
     const { smtpRules } = places;
     return new SmtpListener({
