@@ -8,9 +8,10 @@ import { textOf } from '../core/bytes/bytes.ts';
 import { classifyRecipient } from '../core/policy/recipient.ts';
 import { createBounceSubmitter } from '../delivery/bouncer.ts';
 import { createDelivery, createDestinationOf, type Delivery } from '../delivery/delivery.ts';
-import type { DeliveryControls } from '../delivery/delivery-controls.ts';
+import { DkimSigner } from '../delivery/dkim-signer.ts';
 import { MaildirTransport } from '../delivery/maildir.ts';
 import { SmtpTransport } from '../delivery/remote-smtp.ts';
+import { SigningTransport } from '../delivery/signing-transport.ts';
 import type { Clock } from '../host/clock.ts';
 import { readControlLine } from '../host/control.ts';
 import type { Log } from '../host/log.ts';
@@ -133,7 +134,7 @@ export class Hub {
     const queue = await openQueue(home, { clock, log, destinationOf, resubmissions });
     const guard = await openIntakeGuard(home, { queue, clock, log });
     const known = new KnownRecipients(home, controls);
-    const delivery = createHubDelivery({ home, clock, log, queue, controls, known });
+    const delivery = createHubDelivery({ home, clock, log, queue, live, known });
     const settings = {
       queue: guard,
       classify: (address: Uint8Array): Recipient => classifyRecipient(address, controls),
@@ -230,24 +231,36 @@ function createHubDelivery(parts: {
   clock: Clock;
   log: Log;
   queue: EmbeddedQueue;
-  controls: DeliveryControls;
+  live: LiveControls;
   known: KnownRecipients;
 }): Delivery {
-  const { home, clock, log, queue, controls, known } = parts;
-  return createDelivery({
+  const { home, clock, log, queue, live, known } = parts;
+  const controls = live.delivery;
+  const signer = new DkimSigner(live.dkimKeys, { clock, log });
+  const delivery = createDelivery({
     queue,
     clock,
     log,
     policy: controls,
     local: guardMailboxes(new MaildirTransport({ home, clock, host: hostname() }), known),
-    transport: new SmtpTransport({
-      heloName: controls.helohost,
-      timeoutConnectMs: controls.timeoutconnect * 1000,
-      timeoutRemoteMs: controls.timeoutremote * 1000,
-      clock,
-    }),
+    transport: new SigningTransport(
+      new SmtpTransport({
+        heloName: controls.helohost,
+        timeoutConnectMs: controls.timeoutconnect * 1000,
+        timeoutRemoteMs: controls.timeoutremote * 1000,
+        clock,
+      }),
+      signer,
+    ),
     submitBounce: createBounceSubmitter(queue, clock, controls),
   });
+  return {
+    ...delivery,
+    reload(rules) {
+      signer.reload(live.dkimKeys);
+      delivery.reload(rules);
+    },
+  };
 }
 
 /** A hub that programs of this host cannot reach still carries mail of others. */

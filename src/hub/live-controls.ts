@@ -3,6 +3,7 @@
 
 import type { DestinationRules } from '../core/policy/destination-rules.ts';
 import { type DeliveryControls, readDeliveryControls } from '../delivery/delivery-controls.ts';
+import { type DkimKeyring, readDkimKeyring } from '../delivery/dkim-keys.ts';
 import { readAllowedClients } from './allowed-clients.ts';
 import { type JudgeClient, judgeByList, judgeByRules } from './client-judge.ts';
 
@@ -12,6 +13,7 @@ export class LiveControls {
   readonly #rules: string | undefined;
   readonly #delivery: { -readonly [name in keyof DeliveryControls]: DeliveryControls[name] };
   #judge: JudgeClient;
+  #dkimKeys: DkimKeyring;
 
   /** @param rules file that says who may connect, in place of control/qmqpclients @throws Error or SystemError */
   constructor(home: string, rules: string | undefined) {
@@ -19,6 +21,12 @@ export class LiveControls {
     this.#rules = rules;
     this.#judge = this.#readJudge();
     this.#delivery = { ...readDeliveryControls(home) };
+    this.#dkimKeys = readDkimKeyring(home);
+  }
+
+  /** The keys that mail is signed with, as they were read last. */
+  get dkimKeys(): DkimKeyring {
+    return this.#dkimKeys;
   }
 
   /** One object for as long as the hub runs; what {@link reload} reads changes in it. */
@@ -36,7 +44,9 @@ export class LiveControls {
    */
   reload(): DestinationRules {
     const read = readDeliveryControls(this.#home);
+    const dkimKeys = readDkimKeyring(this.#home);
     this.#judge = this.#readJudge();
+    this.#dkimKeys = dkimKeys;
     this.#delivery.locals = read.locals;
     this.#delivery.virtualdomains = read.virtualdomains;
     this.#delivery.smtproutes = read.smtproutes;

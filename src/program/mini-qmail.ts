@@ -198,6 +198,42 @@ const why = defineCommand({
   },
 });
 
+const dkimKeygenArgs = {
+  home: homeArg,
+  type: { type: 'string', description: 'rsa or ed25519', valueHint: 'TYPE', default: 'rsa' },
+  domain: { description: 'domain that signs', type: 'positional' },
+  selector: { description: 'name of the key', type: 'positional' },
+} as const;
+
+const dkimKeygen = defineCommand({
+  meta: { name: 'keygen', description: 'make a key, and print the DNS record for it' },
+  args: dkimKeygenArgs,
+  async run({ args }) {
+    checkWords({ ...args, _: args._.slice(2) }, Object.keys(dkimKeygenArgs));
+    const { type, domain = '', selector = '' } = args;
+    if (type !== 'rsa' && type !== 'ed25519') throw new UsageError(`Unknown type of key ${type}`);
+    const { makeDkimKey } = await import('../hub/dkim-command.ts');
+    process.stdout.write(makeDkimKey({ home: homeOf(args.home), domain, selector, type }));
+  },
+});
+
+const dkimCheckArgs = { home: homeArg, domain: dkimKeygenArgs.domain } as const;
+
+const dkimCheck = defineCommand({
+  meta: { name: 'check', description: 'compare the keys of a domain with DNS' },
+  args: dkimCheckArgs,
+  async run({ args }) {
+    checkWords({ ...args, _: args._.slice(1) }, Object.keys(dkimCheckArgs));
+    const { runDkimCheck } = await import('../hub/dkim-command.ts');
+    process.exitCode = await runDkimCheck(homeOf(args.home), args.domain ?? '');
+  },
+});
+
+const dkim = defineCommand({
+  meta: { name: 'dkim', description: 'keys that outgoing mail is signed with' },
+  subCommands: { keygen: dkimKeygen, check: dkimCheck },
+});
+
 const setupArgs = {
   prefix: {
     type: 'string',
@@ -337,7 +373,7 @@ const main = defineCommand({
     version: VERSION,
     description: 'mail for machines that should not run a mail server',
   },
-  subCommands: { hub, queue, why, start, demo, install, uninstall, explain, import: imports },
+  subCommands: { hub, queue, why, dkim, start, demo, install, uninstall, explain, import: imports },
 });
 
 /** The caller's mistake in the command line. */
