@@ -94,6 +94,8 @@ interface SmtpFailure {
 interface Inside {
   readonly _socket?: unknown;
   readonly _supportedExtensions: readonly string[];
+  /** From STARTTLS on until its handshake begins. */
+  readonly _plaintextEhlo?: string | false;
   /** Called for the reply that an LMTP server gives for one recipient behind the message. */
   _actionLMTPStream: (
     recipient: string,
@@ -140,7 +142,8 @@ export function openSmtpSession(socket: Socket, settings: SmtpSessionSettings): 
       resolve(opened);
     };
     const fail = (failure: SmtpFailure) => {
-      const inHandshake = failure.code === 'ETLS' || connection.upgrading === true;
+      const { _plaintextEhlo: isStarting } = insideOf(connection);
+      const inHandshake = failure.code === 'ETLS' || connection.upgrading === true || Boolean(isStarting);
       end(inHandshake ? tlsFailure(failure) : openFailure(failure, settings));
     };
     // Stays for the session's life: an 'error' event without listener would end the process.
@@ -176,7 +179,8 @@ function judgeTls(
   if (fault !== undefined && demand.isObserved !== true) {
     return { state: 'refused', outcome: tlsReport(partner, demand.source, fault) };
   }
-  if (isSecure) {
+  // A session that is taken up again counts as judged.
+  if (isSecure && fault === undefined) {
     const ticket = socket.getSession();
     if (ticket !== undefined) onTicket(ticket);
     socket.on('session', onTicket);

@@ -2,7 +2,7 @@
 // has ended. Records every byte that it was sent.
 
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { createSecureContext, TLSSocket } from 'node:tls';
+import { createSecureContext, type SecureContext, type SecureVersion, TLSSocket } from 'node:tls';
 
 /** A reply with its line end, or null to close the connection instead, or `HANG` to stay silent. */
 export type ScriptedReply = string | null;
@@ -16,6 +16,7 @@ export function agree(...extensions: readonly string[]): Reply {
     if (input === undefined) return '220 test.example\r\n';
     switch (input.slice(0, 4).toUpperCase()) {
       case 'EHLO':
+      case 'LHLO':
         return ['test.example', ...extensions]
           .map((word, i) => `250${i < extensions.length ? '-' : ' '}${word}\r\n`)
           .join('');
@@ -31,10 +32,20 @@ export function agree(...extensions: readonly string[]): Reply {
   };
 }
 
-/** Key and certificate in PEM form; with them the server starts TLS after 220 to STARTTLS. */
+/** Key and certificate in PEM form; with them the server starts TLS after 220 to STARTTLS, or at once. */
 export interface TlsFiles {
   readonly key: string;
   readonly cert: string;
+  readonly atOnce?: boolean;
+  /** `TLSv1.1` and the like, for a server of yesterday. */
+  readonly maxVersion?: SecureVersion;
+}
+
+/** Where a server listens: an address, or a socket's path; port 0 picks one. */
+export interface Place {
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
 }
 
 /** A server that runs until it is closed. */
@@ -42,6 +53,9 @@ export class ScriptedServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #tls: TlsFiles | undefined;
+  #context: SecureContext | undefined;
+  /** For each handshake, whether it took up an earlier session. */
+  readonly resumed: boolean[] = [];
   /** Bytes received, per connection and without TLS, one character per byte. */
   readonly received: string[] = [];
   /** Messages as they came over the wire, behind DATA, with the dot at their end. */
@@ -53,7 +67,11 @@ export class ScriptedServer {
   }
 
   /** Starts one on a free port: with a list of replies for each connection, or a function that decides. */
-  static async start(script: readonly ScriptedReply[] | Reply, tls?: TlsFiles): Promise<ScriptedServer> {
+  static async start(
+    script: readonly ScriptedReply[] | Reply,
+    tls?: TlsFiles,
+    { host = '127.0.0.1', port = 0, path }: Place = {},
+  ): Promise<ScriptedServer> {
     const scripted = new ScriptedServer(() => {
       if (typeof script === 'function') return script;
       const replies = script.values();
@@ -62,7 +80,8 @@ export class ScriptedServer {
         return next.done === true ? 'HANG' : next.value;
       };
     }, tls);
-    await new Promise<void>((resolve) => scripted.#server.listen(0, '127.0.0.1', resolve));
+    const place = path === undefined ? { host, port } : { path };
+    await new Promise<void>((resolve) => scripted.#server.listen(place, resolve));
     return scripted;
   }
 
@@ -94,8 +113,21 @@ export class ScriptedServer {
     this.#sockets.add(socket);
     socket.setNoDelay(true);
     socket.on('close', () => this.#sockets.delete(socket));
-    this.#converse(socket, replyTo, this.received.push('') - 1);
-    answer(socket, replyTo(undefined));
+    const connection = this.received.push('') - 1;
+    const talk = this.#tls?.atOnce === true ? this.#secure(socket, this.#tls) : socket;
+    this.#converse(talk, replyTo, connection);
+    answer(talk, replyTo(undefined));
+  }
+
+  #secure(socket: Socket, tls: TlsFiles): TLSSocket {
+    const { atOnce, ...files } = tls;
+    // Old versions want weak ciphers to be let in.
+    const old =
+      tls.maxVersion === undefined ? {} : { minVersion: 'TLSv1' as const, ciphers: 'ALL:@SECLEVEL=0' };
+    this.#context ??= createSecureContext({ ...files, ...old });
+    const secure = new TLSSocket(socket, { isServer: true, secureContext: this.#context });
+    secure.on('secure', () => this.resumed.push(secure.isSessionReused()));
+    return secure;
   }
 
   #converse(socket: Socket, replyTo: Reply, connection: number): void {
@@ -116,11 +148,7 @@ export class ScriptedServer {
         answer(socket, reply);
         if (input === 'STARTTLS\r\n' && reply?.startsWith('220') && this.#tls !== undefined) {
           socket.removeAllListeners('data');
-          const secure = new TLSSocket(socket, {
-            isServer: true,
-            secureContext: createSecureContext(this.#tls),
-          });
-          this.#converse(secure, replyTo, connection);
+          this.#converse(this.#secure(socket, this.#tls), replyTo, connection);
           return;
         }
       }
