@@ -217,7 +217,7 @@ export class EmbeddedQueue implements Queue {
       const { messages, left } = await this.#indexed.remove(id);
       this.#finishedCount += messages;
       this.#tally.count({ removed: left });
-      await this.#large.remove(id);
+      await this.#removeBody(id);
       return;
     }
     await this.#append(entry, { type: 'remove', id, segment: entry.origin.segment });
@@ -372,7 +372,7 @@ export class EmbeddedQueue implements Queue {
     if (finished === undefined) return { finished: false, failures: [] };
     if (finished.failures.length === 0) {
       this.#finishedCount++;
-      await this.#large.remove(job.id);
+      await this.#removeBody(job.id);
     }
     return { finished: true, failures: finished.failures };
   }
@@ -399,13 +399,17 @@ export class EmbeddedQueue implements Queue {
     this.#tally.count({ [left]: entry.left });
     this.#finishedCount++;
     if (entry.origin.bodyAt !== undefined) return;
-    const removal = this.#large
-      .remove(entry.origin.id)
-      .catch((error: unknown) => {
-        this.#options.log.write('queue.remain', { id: entry.origin.id, reason: String(error) });
-      })
-      .finally(() => this.#removals.delete(removal));
+    const removal = this.#removeBody(entry.origin.id).finally(() => this.#removals.delete(removal));
     this.#removals.add(removal);
+  }
+
+  /** The message is gone already, so a file that stays is nothing that anybody needs to know but the log. */
+  async #removeBody(id: MessageId): Promise<void> {
+    try {
+      await this.#large.remove(id);
+    } catch (error) {
+      this.#options.log.write('queue.remain', { id, reason: String(error) });
+    }
   }
 
   #schedule(entry: Entry, part: Part, fresh: boolean): void {

@@ -43,6 +43,8 @@ interface Segment {
   end: number;
   /** A write to it failed: nothing more is appended. */
   broken: boolean;
+  /** Its name is gone, though perhaps not on stable storage. */
+  isRetired?: boolean;
 }
 
 interface Waiting {
@@ -133,18 +135,21 @@ export class Journal {
     }
   }
 
-  /** Drops the oldest segment; durable when it resolves. Never drops the one that is appended to. @throws SystemError */
+  /**
+   * Drops the oldest segment; durable when it resolves. Never drops the one that is appended to.
+   * @throws SystemError; the next call goes on where it failed
+   */
   async retireOldest(): Promise<void> {
     const [oldest] = this.#segments;
     if (oldest === undefined || this.#segments.length === 1) return;
     const path = this.#path(oldest.number);
     try {
-      if (this.#spares.length < SPARES_MAX) {
-        const spare = this.#sparePath();
-        await this.#files.rename(path, spare);
-        this.#spares.push(spare);
-      } else {
-        await this.#files.remove(path);
+      if (oldest.isRetired !== true) {
+        // Whoever uses a spare flushes the folder first, which makes the loss of the old name durable as well.
+        const spare = this.#spares.length < SPARES_MAX ? this.#sparePath() : undefined;
+        await (spare === undefined ? this.#files.remove(path) : this.#files.rename(path, spare));
+        oldest.isRetired = true;
+        if (spare !== undefined) this.#spares.push(spare);
       }
       await this.#files.flushFolder(this.#folder);
       this.#segments.shift();
