@@ -13,6 +13,7 @@ const PARTS = [
   { name: 'lookups', tests: ['test/interop/tcprules.test.ts'], env: { MINI_QMAIL_LOOKUPS: '100000' } },
   { name: 'gateway', tests: ['test/hub/gateway.test.ts'], env: { MINI_QMAIL_GATEWAY_MESSAGES: '5000' } },
   { name: 'kills', tests: ['test/crash/kill-hub.test.ts'], env: { MINI_QMAIL_KILLS: '1000' } },
+  { name: 'smtp kills', tests: ['test/crash/kill-hub-smtp.test.ts'], env: { MINI_QMAIL_KILLS: '200' } },
   { name: 'spills', tests: ['test/crash/kill-queue.test.ts'], env: { MINI_QMAIL_KILLS: '100' } },
 ];
 
