@@ -39,6 +39,7 @@ const ENVELOPE_BYTES_MAX = 64 << 20;
 /** Of who may not send anywhere, unless control/smtpextensions has fewer. */
 const STRANGER_RECIPIENT_COUNT_MAX = 1000;
 const STRANGER_ERROR_COUNT_MAX = 100;
+const STRANGER_COMMAND_LENGTH_MAX = 4096;
 const UNIX = 'unix:';
 
 type Shared = Pick<SmtpListenerOptions, 'readControls' | 'envelopes' | 'strangerEnvelopes'>;
@@ -99,6 +100,7 @@ function boundStrangers(read: ReadSmtpdControls): ReadSmtpdControls {
     const bounds = {
       recipientCountMax: Math.min(recipientCountMax, STRANGER_RECIPIENT_COUNT_MAX),
       errorCountMax: errorCountMax || STRANGER_ERROR_COUNT_MAX,
+      commandLengthMax: STRANGER_COMMAND_LENGTH_MAX,
     };
     return { ...controls, extensions: { ...controls.extensions, ...bounds } };
   };

@@ -124,6 +124,24 @@ describe('mini-qmail hub --smtp', () => {
     await hub.untilLogged(/^smtp\.refused ip=127\.0\.0\.1 reason="denied by /m);
   });
 
+  it('bounds what strangers may do in a session', async () => {
+    await start('--smtp-rules', rules('127.0.0.1:allow\n:deny\n'));
+    const refused = Array.from({ length: 100 }, () => 'RCPT TO:<ann@far.example>');
+    const replies = await talk({ port: hub.smtpPort }, ['MAIL FROM:<s@a.example>', ...refused, 'NOOP']);
+    assert.equal(replies.filter((reply) => reply.startsWith('553 ')).length, 100);
+    assert.equal(replies.at(-1), '421 too many errors (#4.7.0)');
+    const many = Array.from({ length: 1001 }, (_, i) => `RCPT TO:<${i}@hub.example>`);
+    const all = await talk({ port: hub.smtpPort }, ['MAIL FROM:<s@a.example>', ...many, 'QUIT']);
+    assert.equal(all.filter((reply) => reply === '250 ok').length, 1001);
+    assert.match(all.at(-2)!, /^452 /);
+    const long = await talk({ port: hub.smtpPort }, [
+      `RCPT TO:<${'x'.repeat(5000)}`,
+      `HELO ${'x'.repeat(5000)}`,
+      'QUIT',
+    ]);
+    assert.equal(long[2], '500 command line too long (#5.5.2)');
+  });
+
   it('takes for the domains of control/rcpthosts if there is one, from strangers', async () => {
     control('rcpthosts', 'far.example\n');
     await start('--smtp-rules', rules('127.:allow\n'));

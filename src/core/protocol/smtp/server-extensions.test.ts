@@ -16,6 +16,7 @@ test('parseSmtpExtensions() reads every item, the last of several', () => {
     extensions: {
       ...{ size: true, smtputf8: true, strict: true, notqmail: true },
       ...{ bareCr: 'space', recipientCountMax: 7, errorCountMax: 20, sessionSecondsMax: 3600 },
+      commandLengthMax: 65_536,
     },
   });
 });

@@ -2,6 +2,7 @@
 // Source: the qmail-smtpd manual page of this package.
 
 import { findByte, textOf } from '../../bytes/bytes.ts';
+import { COMMAND_LENGTH_MAX } from './command-reader.ts';
 import type { BareCrTreatment } from './data-decoder.ts';
 
 /** Extensions and limits that were asked for. */
@@ -19,6 +20,8 @@ export interface SmtpExtensions {
   readonly recipientCountMax: number;
   /** Refusals for good in one session before it is ended; 0 for any number. */
   readonly errorCountMax: number;
+  /** Bytes of one command line that are kept. */
+  readonly commandLengthMax: number;
   /** Seconds that a session may last in all; 0 for any time. */
   readonly sessionSecondsMax: number;
 }
@@ -32,6 +35,7 @@ export const DEFAULT_EXTENSIONS: SmtpExtensions = {
   bareCr: 'keep',
   recipientCountMax: 100_000,
   errorCountMax: 0,
+  commandLengthMax: COMMAND_LENGTH_MAX,
   sessionSecondsMax: 0,
 };
 

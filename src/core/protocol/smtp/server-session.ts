@@ -15,7 +15,7 @@ import {
   parseAddressArgument,
   replaceLocalLiteral,
 } from './address-argument.ts';
-import { COMMAND_LENGTH_MAX, CommandReader, type SmtpCommand } from './command-reader.ts';
+import { CommandReader, type SmtpCommand } from './command-reader.ts';
 import { DataDecoder } from './data-decoder.ts';
 import { readMailParameters, readRecipientParameters } from './mail-parameters.ts';
 import { REPLIES, type SmtpReply, WORDS_OF, withCodeInFront } from './replies.ts';
@@ -140,9 +140,11 @@ export class SmtpServerSession {
 
   constructor(settings: SmtpServerSettings) {
     this.#settings = settings;
-    const { strict, notqmail } = settings.extensions;
+    const { strict, notqmail, commandLengthMax } = settings.extensions;
     this.#words = notqmail ? WORDS_OF.notqmail : WORDS_OF.netqmail;
-    this.#reader = new CommandReader(strict ? STRICT_COMMAND_LENGTH_MAX : COMMAND_LENGTH_MAX);
+    this.#reader = new CommandReader(
+      strict ? Math.min(STRICT_COMMAND_LENGTH_MAX, commandLengthMax) : commandLengthMax,
+    );
     this.#reply({ code: 220, text: `${settings.greeting} ${settings.isLmtp ? 'LMTP' : 'ESMTP'}` });
   }
 
