@@ -1,9 +1,9 @@
 // A network in virtual time with delivery of a queue in memory over it: a dead host keeps an attempt for a minute unless it is
 // cut short, a live one answers after 20 ms and takes the message after 50 ms, a slow one answers after 20 ms and takes the
-// message after twenty minutes.
+// message after twenty minutes. A resolver can fail for some domains, at once or after twenty seconds of silence.
 
 import { bytesOf, textOf } from '../../src/core/bytes/bytes.ts';
-import { NO_CONNECTION } from '../../src/core/policy/smtp-report.ts';
+import { LOOKUP_FAILED, NO_CONNECTION } from '../../src/core/policy/smtp-report.ts';
 import { createDelivery, createDestinationOf, type Delivery } from '../../src/delivery/delivery.ts';
 import type { RemoteDelivery, RemoteResult, RemoteTransport } from '../../src/delivery/transport.ts';
 import { ManualClock } from '../../src/host/manual-clock.ts';
@@ -13,6 +13,7 @@ import { CONTROLS } from './support.ts';
 const isDead = (domain: string) => domain.startsWith('dead');
 
 const SLOW_MS = 1_200_000;
+const RESOLVER_SILENCE_MS = 20_000;
 
 /** A network in virtual time. */
 export class PlayedNetwork implements RemoteTransport {
@@ -21,6 +22,8 @@ export class PlayedNetwork implements RemoteTransport {
   readonly takenMs = new Map<string, number>();
   /** Domains that answer, and then take a message a byte at a time. */
   isSlow = (domain: string) => domain.startsWith('slow');
+  /** What the resolver does for a domain. */
+  resolve: (domain: string) => 'ok' | 'fails' | 'silence' = () => 'ok';
   taken = 0;
   running = 0;
   runningMax = 0;
@@ -51,9 +54,15 @@ export class PlayedNetwork implements RemoteTransport {
         onAnswer?.(`mx.${destination.host}`);
         cancel = this.#clock.after(this.isSlow(destination.host) ? SLOW_MS : 30, take);
       };
-      let cancel = isDead(destination.host)
-        ? this.#clock.after(60_000, () => end('none', NO_CONNECTION))
-        : this.#clock.after(20, answer);
+      const unresolved = () => end('unresolved', LOOKUP_FAILED);
+      const begin = () => {
+        const resolved = this.resolve(destination.host);
+        if (resolved !== 'ok')
+          return this.#clock.after(resolved === 'fails' ? 1 : RESOLVER_SILENCE_MS, unresolved);
+        if (isDead(destination.host)) return this.#clock.after(60_000, () => end('none', NO_CONNECTION));
+        return this.#clock.after(20, answer);
+      };
+      let cancel = begin();
       signal?.addEventListener('abort', cut);
     });
   }
