@@ -1,6 +1,6 @@
 // Delivers the message to a Maildir: written and flushed under a name in tmp, then linked into new. A reader never sees half a
 // message, and nothing is reported as done before the message and its name are on stable storage.
-// Source: cr.yp.to/proto/maildir.html, the maildir manual page.
+// Source: cr.yp.to/proto/maildir.html, the maildir manual page. Differs: the new name is flushed too, a crash could lose it.
 
 import { closeSync, fsyncSync, linkSync, openSync, type Stats, statSync, unlinkSync } from 'node:fs';
 import { bytesOf, concatBytes, untilNul } from '../core/bytes/bytes.ts';
@@ -46,7 +46,7 @@ export function deliverToMaildir(delivery: MaildirDelivery): void {
   }
 }
 
-/** The how manieth delivery of this process to the folder this is. */
+/** Which delivery of this process to the folder this is, from 1 on. */
 function countBegun(folder: Buffer, begun: Map<string, number>): number {
   let status: Stats;
   try {

@@ -1,5 +1,6 @@
 // Appends the message to an mbox file. Reported as done only when it is on stable storage; a failure cuts the file to its old
 // length, as long as the lock has kept others from appending. Source: the mbox manual page.
+// Differs: a file that was replaced while the lock was waited for is opened anew; a message in the one that is gone is lost.
 
 import { closeSync, fstatSync, fsyncSync, ftruncateSync } from 'node:fs';
 import { concatBytes, untilNul } from '../core/bytes/bytes.ts';

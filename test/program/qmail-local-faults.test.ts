@@ -25,6 +25,7 @@ interface Wish {
   readonly files?: { readonly [name: string]: string };
   readonly dirs?: { readonly [name: string]: string };
   readonly ext?: string;
+  readonly options?: readonly string[];
   readonly sender?: string;
   readonly domain?: string;
   readonly message?: string;
@@ -44,7 +45,7 @@ function prepare(wish: Wish): { folder: string; delivery: LocalCase } {
   const named = Object.entries(files).map(([name, content]) => [name, { content, mode: '0644' }]);
   const delivery = {
     name: 'own',
-    args: ['--', 'joe', '@HOME@', ...address, domain, sender, './Mailbox'],
+    args: [...(wish.options ?? []), '--', 'joe', '@HOME@', ...address, domain, sender, './Mailbox'],
     env: wish.env ?? {},
     home: { mode: '0755', files: Object.fromEntries(named), dirs },
     stdin: wish.message ?? MESSAGE,
@@ -268,6 +269,17 @@ describe('dot-qmail files', { concurrency: 2 }, () => {
     );
   });
 
+  it('that are being edited make mail wait', async () => {
+    const prepareHome = (home: string) => chmodSync(home, 0o1755);
+    const stderr = 'Home directory is sticky: user is editing his .qmail file. (#4.2.1)\n';
+    await deliver({}, { exit: 111, stderr }, { prepareHome });
+    await deliver(
+      { options: ['-n'] },
+      { stdout: 'mbox ./Mailbox\ndid 1+0+0\n', stderr: 'Warning: home directory is sticky.\n' },
+      { prepareHome },
+    );
+  });
+
   it('that are enormous make mail wait', async () => {
     await deliver(
       { files: { '.qmail': '#\n' } },
@@ -349,6 +361,14 @@ describe('faults of the system', { concurrency: 2 }, () => {
     );
     for (const part of ['tmp', 'new', 'cur'])
       assert.deepEqual(readdirSync(join(homeOf(folder), 'Maildir', part)), []);
+  });
+
+  it('an option that there is not ends it for good', async () => {
+    const usage = 'qmail-local [ -nN ] user homedir local dash ext domain sender aliasempty';
+    await deliver(
+      { options: ['-nx'] },
+      { exit: 100, stderr: `qmail-local: illegal option -- x\nqmail-local: usage: ${usage}\n` },
+    );
   });
 
   it('a closed input is no empty message', async () => {
