@@ -94,6 +94,8 @@ interface SmtpFailure {
 interface Inside {
   readonly _socket?: unknown;
   readonly _supportedExtensions: readonly string[];
+  /** Replies that wait to be looked at. */
+  readonly _responseQueue: readonly string[];
   /** From STARTTLS on until its handshake begins. */
   readonly _plaintextEhlo?: string | false;
   /** Called for the reply that an LMTP server gives for one recipient behind the message. */
@@ -283,9 +285,16 @@ export class SmtpSession {
     const { size, eightBit } = measure(message.body);
     // A new object each time: the connection keeps its bookkeeping in it, which is read here afterwards.
     const envelope = { from: message.sender, to: [...message.recipients], size, use8BitMime: eightBit };
-    const body = new MessageBody(message.body);
     const replies = this.#collectLmtpReplies();
+    let body!: MessageBody;
     const { failure, reply } = await new Promise<{ failure?: SmtpFailure; reply: string }>((resolve) => {
+      body = new MessageBody(message.body, () => {
+        const isAhead = insideOf(this.#connection)._responseQueue.length > 0;
+        if (!isAhead) return true;
+        this.#connection.close();
+        resolve({ failure: {}, reply: '' });
+        return false;
+      });
       this.#connection.send(envelope, body as unknown as Readable, (error, info) => {
         if (error) resolve({ failure: error, reply: '' });
         else resolve({ reply: info.response });
@@ -385,13 +394,17 @@ export class SmtpSession {
  */
 class MessageBody {
   readonly #bytes: Uint8Array;
+  readonly #isExpected: () => boolean;
   endSent = false;
 
-  constructor(bytes: Uint8Array) {
+  /** @param isExpected whether the partner may have the message: not if it has answered more than it was asked */
+  constructor(bytes: Uint8Array, isExpected: () => boolean) {
     this.#bytes = bytes;
+    this.#isExpected = isExpected;
   }
 
   pipe(wire: NodeJS.WritableStream): void {
+    if (!this.#isExpected()) return;
     wire.once('end', () => {
       this.endSent = true;
     });

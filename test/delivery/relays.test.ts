@@ -113,8 +113,8 @@ test('a relay on this machine gets the password in clear, anybody else only unde
     const server = await ScriptedServer.start(agree('STARTTLS', 'AUTH LOGIN PLAIN'), certificate);
     const tls = settings(entry === undefined ? {} : { rules: rules(entry) });
     const [report] = reports(await send(`relay.example:${server.port}`, { tls }));
-    assert.match(report!, want, entry);
-    assert.equal(server.received.join('').includes(PLAIN), report!.startsWith('K'), entry);
+    assert.match(report!, want, String(entry));
+    assert.equal(server.received.join('').includes(PLAIN), report!.startsWith('K'), String(entry));
     await server.close();
   }
 });
