@@ -42,6 +42,10 @@ export interface BouncerSettings {
   readonly log: Log;
   readonly controls: BounceControls;
   readonly submitBounce: SubmitBounce;
+  /** Told of each message whose sender gets a notice, when that is queued and before the message goes. */
+  readonly onBounced?:
+    | ((message: FinishedMessage, bytes: Uint8Array, noticeId: MessageId) => Promise<void>)
+    | undefined;
 }
 
 /** Finishes messages with failures, a few at a time. */
@@ -89,7 +93,7 @@ export class Bouncer {
     this.#running.add(running);
   }
 
-  async #finish({ id, sender, failures }: FinishedMessage): Promise<void> {
+  async #finish({ id, sender, birthMs, failures }: FinishedMessage): Promise<void> {
     const { queue, clock, log, controls, submitBounce } = this.#settings;
     const plan = failures.length > 0 ? planBounce(sender, controls) : undefined;
     if (plan !== undefined) {
@@ -98,11 +102,22 @@ export class Bouncer {
       const bounceId = await submitBounce({ plan, notice, message });
       const bytes = notice.length + message.length;
       log.write('bounce', { id, bounceId, kind: plan.kind, recipient: plan.recipient, bytes });
+      if (plan.kind === 'single') await this.#tell({ id, sender, birthMs, failures }, message, bounceId);
     } else if (failures.length > 0) {
       log.write('bounce', { id, kind: 'triple', text: 'discarded' });
     }
     await queue.remove(id);
     log.write('message.end', { id });
+  }
+
+  /** What goes wrong there keeps no message from its end. */
+  async #tell(message: FinishedMessage, bytes: Uint8Array, noticeId: MessageId): Promise<void> {
+    const { onBounced, log } = this.#settings;
+    try {
+      await onBounced?.(message, bytes, noticeId);
+    } catch (error) {
+      log.write('delivery.trouble', { what: 'keep', id: message.id, text: reasonOf(error) });
+    }
   }
 
   #later(message: FinishedMessage): void {

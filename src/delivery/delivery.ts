@@ -10,7 +10,7 @@ import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
 import type { Channel, DestinationOf, FinishedMessage, Queue } from '../queue/queue.ts';
 import type { Unit } from './attempt.ts';
-import { Bouncer, type SubmitBounce } from './bouncer.ts';
+import { Bouncer, type BouncerSettings, type SubmitBounce } from './bouncer.ts';
 import { ChannelDriver, type ChannelSettings, type RunUnit, type UnitResult } from './channel-driver.ts';
 import { ClockWatch } from './clock-watch.ts';
 import type { LimitSettings } from './limit.ts';
@@ -39,6 +39,7 @@ export interface DeliverySettings {
   readonly policy: DeliveryPolicy;
   /** See createBounceSubmitter(). */
   readonly submitBounce: SubmitBounce;
+  readonly onBounced?: BouncerSettings['onBounced'];
   /** Connections to one destination at a time unless smtproutes names it, which gets three quarters of concurrencyremote. */
   readonly perDestination?: number;
 }

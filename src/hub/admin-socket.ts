@@ -5,10 +5,13 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { SystemError } from '../host/system-error.ts';
 import type { Queue } from '../queue/queue.ts';
+import type { BouncedFiles } from './bounced-files.ts';
+import { toBouncedLine } from './bounced-json.ts';
 import type { Operator } from './operator.ts';
 import { formatOrderResult, formatOrderSummary, parseOrder } from './order-json.ts';
 import { toJsonLine } from './queued-message-json.ts';
 import { makeRunFolder } from './run-folder.ts';
+import { readStats, type StatsParts } from './stats.ts';
 
 /** Where the socket of a home is. Longer paths than about 100 bytes cannot be bound. */
 export function adminSocketPath(home: string): string {
@@ -16,9 +19,10 @@ export function adminSocketPath(home: string): string {
 }
 
 /** What the socket gives access to. */
-export interface AdminParts {
+export interface AdminParts extends StatsParts {
   readonly queue: Queue;
   readonly operator: Operator;
+  readonly bounced: BouncedFiles;
 }
 
 const ORDER_SIZE_MAX = 16 << 20;
@@ -26,7 +30,7 @@ const JSON_LINES = { 'content-type': 'application/x-ndjson' };
 
 /**
  * Answers `GET /queue` with one JSON object per line and message, `GET /queue/ID` with that of one message, `GET /queue/ID/message` with its
- * bytes, and `GET /stats` with one object, counters of messages and recipients. `POST /orders` carries out an order, see order-json.ts.
+ * bytes, the same under `/bounced` for what has bounced and is kept, and `GET /stats` with one object, see stats.ts. `POST /orders` carries out an order, see order-json.ts.
  * @throws SystemError
  */
 export function openAdminSocket(home: string, parts: AdminParts): Promise<Server> {
@@ -52,30 +56,44 @@ export function openAdminSocket(home: string, parts: AdminParts): Promise<Server
   });
 }
 
-async function answer(
-  { queue, operator }: AdminParts,
-  incoming: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function answer(parts: AdminParts, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { queue, operator, bounced } = parts;
   const { method, url = '' } = incoming;
   if (method === 'POST' && url === '/orders') return carryOut(operator, incoming, response);
   const [, resource, id, part] = url.split('/');
   if (method !== 'GET' || (part ?? 'message') !== 'message') return void response.writeHead(404).end();
-  if (url === '/queue') return sendQueue(queue, response.writeHead(200, JSON_LINES));
+  if (url === '/queue') return sendLines(queue.list(), toJsonLine, response);
+  if (url === '/bounced') return sendLines(bounced.list(), toBouncedLine, response);
   if (url === '/stats') {
-    const stats = { ...queue.stats(), recipients: queue.tally() };
+    const stats = await readStats(parts);
     return void response.writeHead(200, JSON_LINES).end(`${JSON.stringify(stats)}\n`);
   }
-  const message = resource === 'queue' && id !== undefined ? await queue.find(Number(id)) : undefined;
-  if (message === undefined) response.writeHead(404).end();
-  else if (part === undefined) response.writeHead(200, JSON_LINES).end(toJsonLine(message));
-  else response.writeHead(200).end(await queue.read(message.id));
+  if (resource === 'bounced') return sendOne(bounced, toBouncedLine, { id, part }, response);
+  if (resource === 'queue') return sendOne(queue, toJsonLine, { id, part }, response);
+  response.writeHead(404).end();
 }
 
-async function sendQueue(queue: Pick<Queue, 'list'>, response: ServerResponse): Promise<void> {
-  for await (const message of queue.list()) {
+async function sendOne<Message extends { readonly id: number }>(
+  store: { find(id: number): Promise<Message | undefined>; read(id: number): Promise<Uint8Array> },
+  toLine: (message: Message) => string,
+  { id, part }: { readonly id: string | undefined; readonly part: string | undefined },
+  response: ServerResponse,
+): Promise<void> {
+  const message = id === undefined ? undefined : await store.find(Number(id));
+  if (message === undefined) response.writeHead(404).end();
+  else if (part === undefined) response.writeHead(200, JSON_LINES).end(toLine(message));
+  else response.writeHead(200).end(await store.read(message.id));
+}
+
+async function sendLines<Message>(
+  messages: AsyncIterable<Message>,
+  toLine: (message: Message) => string,
+  response: ServerResponse,
+): Promise<void> {
+  response.writeHead(200, JSON_LINES);
+  for await (const message of messages) {
     if (response.destroyed) return;
-    if (!response.write(toJsonLine(message)))
+    if (!response.write(toLine(message)))
       await new Promise<void>((resolve) => response.once('drain', resolve).once('close', resolve));
   }
   response.end();
@@ -128,7 +146,7 @@ export function askForQueue(home: string, onText: (text: string) => void): Promi
  */
 export async function askHub(
   home: string,
-  question: '/queue' | '/stats',
+  question: '/queue' | '/bounced' | '/stats',
   onText: (text: string) => void,
 ): Promise<boolean> {
   const decoder = new TextDecoder();

@@ -32,7 +32,6 @@ const BY_EVENT: Readonly<Record<string, Counter>> = {
   'delivery.deferral': 'deferred',
   'delivery.failure': 'failed',
   bounce: 'bounced',
-  'bounce.kept': 'keptBounced',
   resent: 'resent',
 };
 

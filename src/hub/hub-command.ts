@@ -119,7 +119,7 @@ export async function runUntilSignal(
 function reload(hub: Hub): string {
   try {
     hub.reload();
-    return 'locals, virtualdomains, qmqpclients, destinations and dkim are read again';
+    return 'locals, virtualdomains, qmqpclients, destinations, smtproutes, queuelifetime and dkim are read again';
   } catch (error) {
     return `nothing has changed: ${reasonOf(error)}`;
   }

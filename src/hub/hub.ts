@@ -2,7 +2,6 @@
 // the order that loses nothing.
 
 import { rmSync } from 'node:fs';
-import type { Server } from 'node:http';
 import { hostname } from 'node:os';
 import { textOf } from '../core/bytes/bytes.ts';
 import { classifyRecipient } from '../core/policy/recipient.ts';
@@ -16,8 +15,10 @@ import type { Clock } from '../host/clock.ts';
 import { readControlLine } from '../host/control.ts';
 import type { Log } from '../host/log.ts';
 import type { EmbeddedQueue } from '../queue/embedded-queue.ts';
-import type { FinishedMessage, QueueStats, Recipient } from '../queue/queue.ts';
-import { type AdminParts, openAdminSocket } from './admin-socket.ts';
+import type { QueueStats, Recipient } from '../queue/queue.ts';
+import { Administration, createKeeper } from './administration.ts';
+import { openBounced } from './bounced-files.ts';
+import { Counters } from './counters.ts';
 import { type HubEvents, openHubEvents } from './event-files.ts';
 import type { HostPort } from './host-port.ts';
 import { type IntakeGuard, openIntakeGuard } from './intake-guard.ts';
@@ -25,7 +26,6 @@ import { guardMailboxes, KnownRecipients } from './known-recipients.ts';
 import { LiveControls } from './live-controls.ts';
 import { readMessageSizeMax } from './message-size.ts';
 import { openQueue } from './open-queue.ts';
-import { Operator } from './operator.ts';
 import { QmqpListener } from './qmqp-listener.ts';
 import { RecipientListener } from './recipient-listener.ts';
 import { readResubmissionLimits } from './resubmission-limits.ts';
@@ -77,9 +77,8 @@ export class Hub {
   readonly #smtp: SmtpListeners;
   readonly #guard: IntakeGuard;
   readonly #checkListener: RecipientListener | undefined;
-  readonly #operator: Operator;
+  readonly #administration: Administration;
   readonly #hubEvents: HubEvents;
-  readonly #admin: Server | undefined;
 
   private constructor(parts: {
     live: LiveControls;
@@ -94,9 +93,8 @@ export class Hub {
     listener: QmqpListener;
     local: QmqpListener;
     checkListener: RecipientListener | undefined;
-    operator: Operator;
+    administration: Administration;
     hubEvents: HubEvents;
-    admin: Server | undefined;
   }) {
     this.qmqp = parts.qmqp;
     this.#live = parts.live;
@@ -110,9 +108,8 @@ export class Hub {
     this.#listener = parts.listener;
     this.#local = parts.local;
     this.#checkListener = parts.checkListener;
-    this.#operator = parts.operator;
+    this.#administration = parts.administration;
     this.#hubEvents = parts.hubEvents;
-    this.#admin = parts.admin;
   }
 
   /**
@@ -125,7 +122,8 @@ export class Hub {
     if (me === undefined) throw new Error(`Cannot run a hub in ${home}: control/me is missing`);
     const messageSizeMax = readMessageSizeMax(home);
     const live = new LiveControls(home, options.rules);
-    const hubEvents = openHubEvents(home, clock, options.log);
+    const counters = new Counters();
+    const hubEvents = openHubEvents(home, clock, counters.countIn(options.log));
     const { log, events } = hubEvents;
     const { judge, delivery: controls } = live;
     log.write('delivery.limits', { local: controls.concurrencylocal, remote: controls.concurrencyremote });
@@ -134,7 +132,9 @@ export class Hub {
     const queue = await openQueue(home, { clock, log, destinationOf, resubmissions });
     const guard = await openIntakeGuard(home, { queue, clock, log });
     const known = new KnownRecipients(home, controls);
-    const delivery = createHubDelivery({ home, clock, log, queue, live, known });
+    const bounced = openBounced(home, clock);
+    const onBounced = createKeeper(queue, bounced, clock, counters);
+    const delivery = createHubDelivery({ home, clock, log, queue, live, known, onBounced });
     const settings = {
       queue: guard,
       classify: (address: Uint8Array): Recipient => classifyRecipient(address, controls),
@@ -160,9 +160,9 @@ export class Hub {
       const check = options.check && (await checkListener?.listen(options.check));
       await delivery.start();
       await listenLocally(home, local, log);
-      const finish = (message: FinishedMessage) => delivery.finish(message);
-      const operator = new Operator({ queue, clock, log, events, finish });
-      const admin = await openAdmin(home, { queue, operator }, log);
+      const administration = await Administration.open({
+        ...{ home, queue, delivery, controls, bounced, counters, clock, log, events },
+      });
       return new Hub({
         live,
         clock,
@@ -174,9 +174,8 @@ export class Hub {
         listener,
         local,
         checkListener,
-        operator,
+        administration,
         hubEvents,
-        admin,
       });
     } catch (error) {
       await Promise.all([listener.close(0), smtp.close(0)]).catch(() => undefined);
@@ -193,6 +192,7 @@ export class Hub {
   /** Reads again what {@link LiveControls.reload} does. @throws Error or SystemError: nothing has changed then */
   reload(): void {
     this.#delivery.reload(this.#live.reload());
+    this.#administration.regroup();
   }
 
   /** Tries everything in the queue now that waits for a later attempt. @throws SystemError */
@@ -207,8 +207,7 @@ export class Hub {
    */
   stop(): Promise<boolean> {
     this.#guard.close();
-    this.#admin?.close();
-    this.#admin?.closeAllConnections();
+    this.#administration.closeSocket();
     const listeners = [this.#listener, this.#local].map((one) => one.close(STOP_GRACE_MS));
     const smtp = this.#smtp.close(STOP_GRACE_MS);
     const ended = Promise.all([...listeners, smtp, this.#checkListener?.close(), this.#delivery.stop()]);
@@ -217,7 +216,7 @@ export class Hub {
         resolve(this.#hubEvents.close().then(() => false)),
       );
       ended
-        .then(() => this.#operator.stop())
+        .then(() => this.#administration.stop())
         .then(() => this.#queue.close())
         .then(() => this.#hubEvents.close())
         .then(() => resolve(true), reject)
@@ -233,8 +232,9 @@ function createHubDelivery(parts: {
   queue: EmbeddedQueue;
   live: LiveControls;
   known: KnownRecipients;
+  onBounced: ReturnType<typeof createKeeper>;
 }): Delivery {
-  const { home, clock, log, queue, live, known } = parts;
+  const { home, clock, log, queue, live, known, onBounced } = parts;
   const controls = live.delivery;
   const signer = new DkimSigner(live.dkimKeys, { clock, log });
   const delivery = createDelivery({
@@ -253,6 +253,7 @@ function createHubDelivery(parts: {
       signer,
     ),
     submitBounce: createBounceSubmitter(queue, clock, controls),
+    onBounced,
   });
   return {
     ...delivery,
@@ -273,15 +274,5 @@ async function listenLocally(home: string, local: QmqpListener, log: Log): Promi
     await local.listenOnFile(path);
   } catch (error) {
     log.write('local.trouble', { reason: String(error) });
-  }
-}
-
-/** A hub without its command line still carries mail. */
-async function openAdmin(home: string, parts: AdminParts, log: Log): Promise<Server | undefined> {
-  try {
-    return await openAdminSocket(home, parts);
-  } catch (error) {
-    log.write('admin.trouble', { reason: String(error) });
-    return undefined;
   }
 }

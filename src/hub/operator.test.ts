@@ -1,14 +1,18 @@
 // An operator's orders against the plainest store: what is selected, what happens, and what waits for running attempts.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
 import { bytesOf, textOf } from '../core/bytes/bytes.ts';
 import type { Facts } from '../host/log.ts';
 import { ManualClock } from '../host/manual-clock.ts';
 import { MemoryQueue, MemoryQueueStorage } from '../queue/memory-queue.ts';
 import type { FinishedMessage } from '../queue/queue.ts';
 import { accept } from '../queue/queue-suite-bench.ts';
-import { type Action, isHeld, Operator, type OrderResult } from './operator.ts';
+import { openBounced } from './bounced-files.ts';
+import { type Action, isHeld, Operator, type Order, type OrderResult } from './operator.ts';
 import { isSelective, type Selection } from './selection.ts';
 
 function createBench() {
@@ -18,18 +22,23 @@ function createBench() {
   const told: [string, Facts][] = [];
   const log = { write: (event: string, facts: Facts) => void told.push([event, facts]) };
   const silent = { write: () => undefined };
+  const home = mkdtempSync(join(tmpdir(), 'mini-qmail-operator-'));
+  after(() => rmSync(home, { recursive: true }));
+  const bounced = openBounced(home, clock);
   const operator = new Operator({
     ...{ queue, clock, log, events: silent },
     finish: (message) => void ended.push(message),
+    classify: (address) => ({ address, channel: 'remote' }),
+    bounced,
   });
-  const order = async (action: Action, selection: Selection, dryRun = false) => {
+  const order = async (action: Action, selection: Selection, dryRun = false, more: Partial<Order> = {}) => {
     const results: [number, OrderResult][] = [];
-    const summary = await operator.carryOut({ action, selection, dryRun }, ({ id }, result) =>
+    const summary = await operator.carryOut({ action, selection, dryRun, ...more }, ({ id }, { result }) =>
       results.push([id, result]),
     );
     return { results, summary };
   };
-  return { clock, queue, operator, order, ended, told };
+  return { clock, queue, operator, order, ended, told, bounced };
 }
 
 /** Lets promises settle, as many turns as a handful of store calls take. */
@@ -195,4 +204,96 @@ test('a purge of 20,000 messages lets intake go on, and takes exactly what was t
   assert.equal(queue.stats().messages, 5000 + during);
   const { accepted, removed, queued } = queue.tally();
   assert.deepEqual([accepted, removed, queued], [20_000 + during, 15_000, 5000 + during]);
+});
+
+test('reroute sends what is left another way, waits for a delivery under way, and leaves local mail alone', async () => {
+  const { queue, clock, order, operator } = createBench();
+  const local = await accept(queue, 'm', 's', 'local:a@here');
+  const mixed = await accept(queue, 'm', 's', 'local:a@here', 'remote:b@x.example', 'remote:c@y.example');
+  const busy = await accept(queue, 'm', 's', 'remote:d@z.example');
+  const [job] = await queue.claim('remote', clock.nowMs(), 1, (name) => name === 'z.example');
+  const all = { all: true };
+  const { results } = await order('reroute', all, false, { route: 'Relay.example' });
+  assert.deepEqual(results.sort(), [
+    [mixed, 'done'],
+    [busy, 'waiting'],
+  ]);
+  assert.deepEqual((await queue.find(mixed))?.destinations, ['>relay.example:25']);
+  assert.deepEqual((await queue.find(local))?.destinations, []);
+  assert.equal(isHeld((await queue.find(busy))!), false);
+  await queue.settle(job!, [], clock.nowMs() + 400_000);
+  clock.advance(500);
+  await settle();
+  assert.deepEqual((await queue.find(busy))?.destinations, ['>relay.example:25']);
+  assert.equal(queue.nextDueMs('remote'), clock.nowMs() - 500);
+  await order('reroute', { ids: [mixed] }, false, { route: '' });
+  assert.deepEqual((await queue.find(mixed))?.destinations, ['>@x.example', '>@y.example']);
+  await order('reroute', { ids: [mixed] });
+  assert.deepEqual((await queue.find(mixed))?.destinations, ['x.example', 'y.example']);
+  assert.equal((await queue.claim('local', clock.nowMs(), 9)).length, 2);
+  await operator.stop();
+});
+
+const BOUNCED = {
+  ...{ id: 7, birthMs: 1, bouncedMs: 1e12, size: 5, noticeId: 8, sender: bytesOf('ann-@b.example-@[]') },
+  recipients: [
+    { address: bytesOf('virtual-x@here'), channel: 'local', report: 'no such user\n' },
+    { address: bytesOf('\xe9@far.example'), channel: 'remote', report: '550 no\n' },
+  ],
+} as const;
+
+test('resend queues a kept message anew for those that failed, with its sender, and forgets the copy', async () => {
+  const { queue, order, bounced, told } = createBench();
+  await bounced.keep(BOUNCED, bytesOf('S:\n\nx'));
+  assert.deepEqual((await order('resend', { recipient: '@elsewhere.example' })).results, []);
+  const { results, summary } = await order('resend', { recipient: '@far.example' });
+  assert.deepEqual([results, summary.done], [[[7, 'done']], 1]);
+  const messages = [];
+  for await (const message of queue.list()) messages.push(message);
+  assert.deepEqual(
+    messages.map(({ sender, recipients }) => [
+      textOf(sender),
+      recipients.map(({ address, channel, state }) => [textOf(address), channel, state]),
+    ]),
+    [
+      [
+        'ann-@b.example-@[]',
+        [
+          ['virtual-x@here', 'local', 'todo'],
+          ['\xe9@far.example', 'remote', 'todo'],
+        ],
+      ],
+    ],
+  );
+  const body = textOf(await queue.read(messages[0]!.id));
+  assert.match(body, /^Received: \(qmail \d+ invoked for resend of message 7\); .*\nS:\n\nx$/);
+  assert.deepEqual(told.find(([event]) => event === 'resent')?.[1]['of'], 7);
+  assert.equal(await bounced.find(7), undefined);
+  assert.deepEqual((await order('resend', { ids: [7] })).results, []);
+});
+
+test('resend --to sends to somebody else alone', async () => {
+  const { queue, order, bounced } = createBench();
+  await bounced.keep(BOUNCED, bytesOf('S:\n\nx'));
+  await order('resend', { all: true }, false, { to: 'new@else.example' });
+  const [job, ...others] = await queue.claim('remote', 9e15, 9);
+  assert.deepEqual(
+    [job?.recipients.map(({ address }) => textOf(address)), others],
+    [['new@else.example'], []],
+  );
+});
+
+test('a resend that ends before the copy is gone makes no second message when it is ordered again', async () => {
+  const { queue, order, bounced } = createBench();
+  await bounced.keep(BOUNCED, bytesOf('S:\n\nx'));
+  const remove = bounced.remove.bind(bounced);
+  bounced.remove = async () => {
+    throw new Error('killed here');
+  };
+  assert.equal((await order('resend', { ids: [7] })).summary.trouble, 1);
+  assert.equal(queue.stats().messages, 1);
+  bounced.remove = remove;
+  assert.equal((await order('resend', { ids: [7] })).summary.done, 1);
+  assert.equal(queue.stats().messages, 1);
+  assert.equal(await bounced.find(7), undefined);
 });

@@ -2,23 +2,33 @@
 // to intake and deliveries in between. A message that is being delivered is held first, so that no further attempt begins,
 // and removed or given up on when the attempt has ended: what was delivered by then is known.
 
+import { bytesOf } from '../core/bytes/bytes.ts';
+import { chosenKey } from '../core/policy/route.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
 import { reasonOf } from '../host/system-error.ts';
-import type { FinishedMessage, Job, MessageId, Queue, QueuedMessage } from '../queue/queue.ts';
+import type { FinishedMessage, Job, MessageId, Queue, QueuedMessage, Recipient } from '../queue/queue.ts';
 import { HELD_MS } from '../queue/queue.ts';
+import { asSelectable, type ResendParts, resend } from './resend.ts';
 import { type Selection, selectMessages } from './selection.ts';
 
 /** All that can be done. */
-export const ACTIONS = ['hold', 'release', 'retry', 'rm', 'bounce'] as const;
+export const ACTIONS = ['hold', 'release', 'retry', 'rm', 'bounce', 'reroute', 'resend'] as const;
 
-/** Keep from being delivered; end that; make due now; remove without a bounce; end with a bounce. */
+/**
+ * Keep from being delivered; end that; make due now; remove without a bounce; end with a bounce; send another way than the
+ * routes say; queue anew what has bounced.
+ */
 export type Action = (typeof ACTIONS)[number];
 
 /** What to do to which messages. */
 export interface Order {
   readonly action: Action;
   readonly selection: Selection;
+  /** Of `reroute`: the relay as in smtproutes, one character per byte, empty for MX; undefined to go by the routes again. */
+  readonly route?: string | undefined;
+  /** Of `resend`: who gets it in place of those that failed, one character per byte. */
+  readonly to?: string | undefined;
   /** Only tell which they are. */
   readonly dryRun?: boolean;
 }
@@ -32,8 +42,17 @@ export type OrderResult = 'done' | 'waiting' | 'ended' | 'trouble' | 'selected';
 /** How often each result came about. */
 export type OrderSummary = Readonly<Record<OrderResult, number>>;
 
-/** Takes the result of each message, as it was before. */
-export type OnOrderResult = (message: QueuedMessage, result: OrderResult, reason?: string) => void;
+/** What came of an order for a message. */
+export interface OrderOutcome {
+  readonly result: OrderResult;
+  /** Of trouble. */
+  readonly reason?: string;
+  /** The message that was queued anew. */
+  readonly resentAs?: MessageId | undefined;
+}
+
+/** Takes what came of it for each message, as it was before. */
+export type OnOrderResult = (message: QueuedMessage, outcome: OrderOutcome) => void;
 
 /** What an {@link Operator} works with. */
 export interface OperatorSettings {
@@ -45,9 +64,14 @@ export interface OperatorSettings {
   readonly events: Log;
   /** Queues the bounce of a message that has ended. */
   readonly finish: (message: FinishedMessage) => void;
+  readonly bounced: ResendParts['bounced'];
+  /** How a new recipient is delivered. */
+  readonly classify: ResendParts['classify'];
 }
 
 const AT_A_TIME = 500;
+/** Each holds its message in memory. */
+const RESEND_AT_A_TIME = 10;
 const LOOK_AGAIN_MS = 500;
 /** What a sender reads. */
 const GIVEN_UP = 'The administrator of this mail server has given up on this message. (#5.4.7)\n';
@@ -55,8 +79,8 @@ const GIVEN_UP = 'The administrator of this mail server has given up on this mes
 /** See the head of this file. */
 export class Operator {
   readonly #settings: OperatorSettings;
-  /** Messages that are held until the attempt under way has ended. */
-  readonly #waiting = new Map<MessageId, 'rm' | 'bounce'>();
+  /** Messages for which an order waits until the attempt under way has ended. */
+  readonly #waiting = new Map<MessageId, Order>();
   #callOff: (() => void) | undefined;
   #looking = Promise.resolve();
   readonly #orders = new Set<Promise<unknown>>();
@@ -83,29 +107,31 @@ export class Operator {
     let batch: QueuedMessage[] = [];
     const runBatch = async () => {
       const tasks = batch.map(async (message) => {
-        const { result, reason } = await this.#one(order, message);
-        summary[result]++;
-        onResult(message, result, reason);
+        const outcome = await this.#one(order, message);
+        summary[outcome.result]++;
+        onResult(message, outcome);
       });
       batch = [];
       await Promise.all(tasks);
       await pause();
       if (this.#stopped) throw new Error('Cannot go on with the order: the hub stops');
     };
-    for await (const message of selectMessages(queue, order.selection, clock.nowMs())) {
+    const isResend = order.action === 'resend';
+    const source = isResend ? asSelectable(this.#settings.bounced) : queue;
+    for await (const message of selectMessages(source, order.selection, clock.nowMs())) {
       if (!isMeant(order.action, message)) continue;
       batch.push(message);
-      if (batch.length === AT_A_TIME) await runBatch();
+      if (batch.length === (isResend ? RESEND_AT_A_TIME : AT_A_TIME)) await runBatch();
     }
     await runBatch();
     if (order.dryRun !== true) this.#logOrder(order, summary);
     return summary;
   }
 
-  #logOrder({ action, selection }: Order, summary: OrderSummary): void {
+  #logOrder({ action, selection, route, to }: Order, summary: OrderSummary): void {
     const { ids, sender, recipient, olderSeconds } = selection;
     this.#settings.log.write('operator', {
-      ...{ action, ids: ids?.length, sender, recipient, older: olderSeconds },
+      ...{ action, to: to ?? wordOf(route), ids: ids?.length, sender, recipient, older: olderSeconds },
       ...summary,
     });
   }
@@ -119,51 +145,62 @@ export class Operator {
     await this.#looking;
   }
 
-  async #one(
-    { action, dryRun }: Order,
-    message: QueuedMessage,
-  ): Promise<{ result: OrderResult; reason?: string }> {
-    if (dryRun === true) return { result: 'selected' };
+  async #one(order: Order, message: QueuedMessage): Promise<OrderOutcome> {
+    if (order.dryRun === true) return { result: 'selected' };
     const { id } = message;
     try {
-      const result = await this.#change(action, id);
-      this.#note(action, id, result);
-      return { result };
+      const outcome =
+        order.action === 'resend' ? await this.#resend(order, id) : await this.#change(order, id);
+      this.#note(order, id, outcome);
+      return outcome;
     } catch (error) {
-      const reason = reasonOf(error);
-      this.#settings.events.write('operator', { id, action, result: 'trouble', text: reason });
-      return { result: 'trouble', reason };
+      const outcome = { result: 'trouble', reason: reasonOf(error) } as const;
+      this.#note(order, id, outcome);
+      return outcome;
     }
   }
 
-  #note(action: Action, id: MessageId, result: OrderResult): void {
-    this.#settings.events.write('operator', { id, action, result });
+  #note({ action, to, route }: Order, id: MessageId, { result, reason: text, resentAs }: OrderOutcome): void {
+    this.#settings.events.write('operator', { id, action, to: to ?? wordOf(route), result, text, resentAs });
   }
 
-  async #change(action: Action, id: MessageId): Promise<OrderResult> {
+  async #resend({ to }: Order, id: MessageId): Promise<OrderOutcome> {
+    const resentAs = await resend(this.#settings, id, to);
+    return resentAs === undefined ? { result: 'ended' } : { result: 'done', resentAs };
+  }
+
+  async #change(order: Order, id: MessageId): Promise<OrderOutcome> {
     const { queue, clock } = this.#settings;
-    if (action === 'rm' || action === 'bounce') {
-      const ended = await this.#end(action, id);
-      if (ended !== 'busy') return ended;
-      if (!(await queue.reschedule(id, HELD_MS))) return 'ended';
-      this.#waiting.set(id, action);
+    const { action } = order;
+    if (action === 'rm' || action === 'bounce' || action === 'reroute') {
+      const ended = await this.#withAll(order, id);
+      if (ended !== 'busy') return { result: ended };
+      // What goes another way next time may as well be delivered by the attempt under way.
+      if (action !== 'reroute' && !(await queue.reschedule(id, HELD_MS))) return { result: 'ended' };
+      this.#waiting.set(id, order);
       this.#lookLater();
-      return 'waiting';
+      return { result: 'waiting' };
     }
     const dueMs = action === 'hold' ? HELD_MS : clock.nowMs();
     if (action !== 'hold') this.#waiting.delete(id);
-    return (await queue.reschedule(id, dueMs)) ? 'done' : 'ended';
+    return { result: (await queue.reschedule(id, dueMs)) ? 'done' : 'ended' };
   }
 
-  async #end(action: 'rm' | 'bounce', id: MessageId): Promise<OrderResult | 'busy'> {
-    const { queue } = this.#settings;
+  /** Does what needs all that is left of a message in hand. */
+  async #withAll({ action, route }: Order, id: MessageId): Promise<OrderResult | 'busy'> {
+    const { queue, clock } = this.#settings;
     const jobs = await queue.handOut(id);
     if (jobs === 'busy') return 'busy';
     // With nothing left its bounce is on its way.
     if (jobs === undefined || jobs.length === 0) return 'ended';
     try {
       if (action === 'rm') await queue.remove(id);
-      else await this.#giveUp(jobs);
+      else if (action === 'bounce') await this.#giveUp(jobs);
+      else {
+        const relay = route === undefined ? undefined : bytesOf(route);
+        const choose = relay && (({ address }: Recipient) => chosenKey(address, relay) ?? '');
+        await queue.regroup(jobs, choose, clock.nowMs());
+      }
     } catch (error) {
       for (const job of jobs) await queue.settle(job, [], job.dueMs).catch(() => undefined);
       throw error;
@@ -193,12 +230,13 @@ export class Operator {
 
   /** Ends what is not being delivered any more. */
   async #look(): Promise<void> {
-    for (const [id, action] of this.#waiting) {
+    for (const [id, order] of this.#waiting) {
       try {
-        const result = await this.#end(action, id);
+        const result = await this.#withAll(order, id);
         if (result === 'busy') continue;
-        this.#note(action, id, result);
+        this.#note(order, id, { result });
       } catch (error) {
+        const { action } = order;
         this.#settings.log.write('operator.trouble', { id, action, reason: reasonOf(error) });
       }
       this.#waiting.delete(id);
@@ -216,9 +254,18 @@ export function isHeld({ due }: Pick<QueuedMessage, 'due'>): boolean {
   return due.local === HELD_MS || due.remote === HELD_MS;
 }
 
-/** Only what is held can be released, what is held is not retried, and what has nothing left is past all that. */
+/** How an order's route is told. */
+function wordOf(route: string | undefined): string | undefined {
+  return route === '' ? 'mx' : route;
+}
+
+/**
+ * Only what is held can be released, what is held is not retried, only what goes to other hosts has a route, and what has
+ * nothing left is past all that.
+ */
 function isMeant(action: Action, message: QueuedMessage): boolean {
   if (!message.recipients.some(({ state }) => state === 'todo')) return false;
+  if (action === 'reroute') return message.destinations.length > 0;
   if (action === 'release') return isHeld(message);
   return action !== 'retry' || !isHeld(message);
 }

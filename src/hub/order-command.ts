@@ -1,11 +1,16 @@
-// `mini-qmail queue hold`, `release`, `retry`, `rm`, `bounce`, `show`, `cat`, `stats`: asks the running hub; when none runs, the queue
+// `mini-qmail queue` with an order, `show`, `cat` or `stats`: asks the running hub; when none runs, the queue
 // is opened for that moment, and a bounce is sent when the hub starts.
 
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
+import { classifyRecipient } from '../core/policy/recipient.ts';
+import { readDeliveryControls } from '../delivery/delivery-controls.ts';
 import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { reasonOf } from '../host/system-error.ts';
-import type { Queue, QueueStats, Tally } from '../queue/queue.ts';
+import type { Queue } from '../queue/queue.ts';
 import { callHub } from './admin-socket.ts';
+import { routesPath } from './administration.ts';
+import { type BouncedFiles, openBounced } from './bounced-files.ts';
+import { type BouncedJson, bouncedForPeople, toBouncedLine } from './bounced-json.ts';
 import { openHubEvents } from './event-files.ts';
 import { openStore } from './open-store.ts';
 import { Operator, type Order } from './operator.ts';
@@ -16,7 +21,8 @@ import {
   type OrderSummaryJson,
 } from './order-json.ts';
 import { forPeople } from './queue-command.ts';
-import { shown, toJsonLine } from './queued-message-json.ts';
+import { type QueuedMessageJson, shown, toJsonLine } from './queued-message-json.ts';
+import { type HubStats, readStats } from './stats.ts';
 
 /** The environment is in the way, or the message is not there. */
 const EXIT_TEMPORARY = 111;
@@ -57,21 +63,34 @@ async function carryOutHere(
   take: (line: string) => void,
 ): Promise<void> {
   const { log, events, close } = openHubEvents(home, SYSTEM_CLOCK, SILENT);
-  // What has ended is found by the hub when it starts.
-  const operator = new Operator({ queue, clock: SYSTEM_CLOCK, log, events, finish: () => undefined });
+  const bounced = openBounced(home, SYSTEM_CLOCK);
+  const controls = order.action === 'resend' ? readDeliveryControls(home) : undefined;
+  const operator = new Operator({
+    ...{ queue, clock: SYSTEM_CLOCK, log, events, bounced },
+    // What has ended is found by the hub when it starts.
+    finish: () => undefined,
+    classify: (address) => classifyRecipient(address, controls!),
+  });
+  // What goes by the routes again is grouped by domain here; the hub does it anew.
+  if (order.action === 'reroute') rmSync(routesPath(home), { force: true });
   const summary = await operator.carryOut(order, (...result) => take(formatOrderResult(...result)));
-  await close();
+  await Promise.all([close(), bounced.close()]);
   take(formatOrderSummary(summary));
 }
 
 /** Prints one message of the queue. @returns the exit code */
 export function runShow({ home, json }: CommandPlace, id: number): Promise<number> {
   return run('queue show', () =>
-    printOne(home, id, `/queue/${id}`, {
-      fromHub: (text) => printOut(json ? text : forPeople(JSON.parse(Buffer.from(text).toString()))),
-      async fromStore(queue) {
+    printOne(home, id, '', {
+      fromHub(text) {
+        const message: QueuedMessageJson | BouncedJson = JSON.parse(Buffer.from(text).toString());
+        printOut(json ? text : 'bounced' in message ? bouncedForPeople(message) : forPeople(message));
+      },
+      async fromStore(queue, bounced) {
         const message = await queue.find(id);
-        return message && Buffer.from(toJsonLine(message));
+        if (message !== undefined) return Buffer.from(toJsonLine(message));
+        const kept = await bounced.find(id);
+        return kept && Buffer.from(toBouncedLine(kept));
       },
     }),
   );
@@ -80,29 +99,36 @@ export function runShow({ home, json }: CommandPlace, id: number): Promise<numbe
 /** Prints the bytes of a message in the queue. @returns the exit code */
 export function runCat(home: string, id: number): Promise<number> {
   return run('queue cat', () =>
-    printOne(home, id, `/queue/${id}/message`, {
+    printOne(home, id, '/message', {
       fromHub: printOut,
-      fromStore: async (queue) => ((await queue.find(id)) === undefined ? undefined : queue.read(id)),
+      async fromStore(queue, bounced) {
+        if ((await queue.find(id)) !== undefined) return queue.read(id);
+        return (await bounced.find(id)) && bounced.read(id);
+      },
     }),
   );
 }
 
+/** From the queue, or from what has bounced and is kept. */
 async function printOne(
   home: string,
   id: number,
-  path: string,
-  { fromHub, fromStore }: { fromHub: Print; fromStore: (queue: Queue) => Promise<Uint8Array | undefined> },
+  part: '' | '/message',
+  { fromHub, fromStore }: { fromHub: Print; fromStore: FromStore },
 ): Promise<number> {
   const pieces: Uint8Array[] = [];
-  const status = await callHub(home, { path, onBytes: (bytes) => void pieces.push(bytes) });
+  const onBytes = (bytes: Uint8Array) => void pieces.push(bytes);
+  let status = await callHub(home, { path: `/queue/${id}${part}`, onBytes });
+  if (status === 404) status = await callHub(home, { path: `/bounced/${id}${part}`, onBytes });
   let found = status === 200 ? Buffer.concat(pieces) : undefined;
   if (status === undefined) {
-    await withStore(home, async (queue) => {
-      const bytes = await fromStore(queue);
+    await withStore(home, async (queue, bounced) => {
+      const bytes = await fromStore(queue, bounced);
       found = bytes && Buffer.from(bytes);
     });
   }
-  if (found === undefined) throw new Error(`Cannot find message ${id} in the queue of ${home}`);
+  if (found === undefined)
+    throw new Error(`Cannot find message ${id} in the queue of ${home}, nor among what has bounced`);
   fromHub(found);
   return 0;
 }
@@ -115,8 +141,8 @@ export function runStats({ home, json }: CommandPlace): Promise<number> {
       text += Buffer.from(bytes).toString();
     };
     if ((await callHub(home, { path: '/stats', onBytes })) === undefined) {
-      await withStore(home, async (queue) => {
-        text = `${JSON.stringify({ ...queue.stats(), recipients: queue.tally() })}\n`;
+      await withStore(home, async (queue, bounced) => {
+        text = `${JSON.stringify(await readStats({ queue, bounced, clock: SYSTEM_CLOCK }))}\n`;
       });
     }
     printOut(json ? text : formatStats(JSON.parse(text)));
@@ -124,11 +150,19 @@ export function runStats({ home, json }: CommandPlace): Promise<number> {
   });
 }
 
-function formatStats({ messages, resubmissions, recipients }: QueueStats & { recipients: Tally }): string {
+function formatStats({ messages, resubmissions, recipients, gauges, counters }: HubStats): string {
   const { atStart, accepted, delivered, failed, removed, queued } = recipients;
   const rows: [string, number][] = [
     ['messages in the queue', messages],
+    ['messages held', gauges.held],
+    ['age of the oldest, seconds', gauges.oldestSeconds],
+    ['deliveries under way', gauges.deliveringLocal + gauges.deliveringRemote],
+    ['bounced messages kept', gauges.bounced],
     ['messages submitted again and recognised', resubmissions],
+    ['messages refused for now', counters.refusedTemporary],
+    ['messages refused for good', counters.refusedPermanent],
+    ['attempts deferred', counters.deferred],
+    ['messages bounced', counters.bounced],
     ['recipients when it was opened', atStart],
     ['recipients accepted since', accepted],
     ['recipients delivered', delivered],
@@ -149,14 +183,21 @@ async function run(command: string, action: () => Promise<number>): Promise<numb
   }
 }
 
-async function withStore(home: string, action: (queue: Queue) => Promise<void>): Promise<void> {
+type FromStore = (queue: Queue, bounced: BouncedFiles) => Promise<Uint8Array | undefined>;
+
+async function withStore(
+  home: string,
+  action: (queue: Queue, bounced: BouncedFiles) => Promise<void>,
+): Promise<void> {
   const folder = `${home}/queue`;
   if (!existsSync(folder))
     throw new Error(`Cannot read the queue of ${home}: there is no folder queue in it`);
   const queue = await openStore(home, SYSTEM_CLOCK);
+  const bounced = openBounced(home, SYSTEM_CLOCK);
   try {
-    await action(queue);
+    await action(queue, bounced);
   } finally {
+    await bounced.close();
     await queue.close();
   }
 }
@@ -176,6 +217,8 @@ const WORDS = {
   retry: 'due now',
   rm: 'removed',
   bounce: 'returned to its sender',
+  reroute: 'sent another way',
+  resend: 'queued anew',
 };
 
 /** What one line says to people; nothing about messages that just did as ordered. */
@@ -183,13 +226,15 @@ function formatResult({ action }: Order, result: OrderResultJson | OrderSummaryJ
   if ('summary' in result) {
     const { done, waiting, ended, trouble, selected } = result.summary;
     const parts = selected > 0 ? [`${selected} selected`] : [`${done} ${WORDS[action]}`];
-    if (waiting > 0) parts.push(`${waiting} when the delivery under way has ended, held until then`);
+    const until = action === 'reroute' ? '' : ', held until then';
+    if (waiting > 0) parts.push(`${waiting} when the delivery under way has ended${until}`);
     if (ended > 0) parts.push(`${ended} had ended already`);
     if (trouble > 0) parts.push(`${trouble} in trouble`);
     return `${parts.join(', ')}\n`;
   }
-  const { id, sender, delivered, left, reason } = result;
-  const what = result.result === 'done' ? WORDS[action] : result.result;
+  const { id, sender, delivered, left, reason, resentAs } = result;
+  const as = resentAs === undefined ? '' : ` as #${resentAs}`;
+  const what = result.result === 'done' ? WORDS[action] + as : result.result;
   const done = delivered.length > 0 ? `; delivered before to ${delivered.map(shown).join(', ')}` : '';
   const why = reason === undefined ? '' : `: ${shown(reason)}`;
   return `#${id}  <${shown(sender)}>  ${left.length} left  ${what}${why}${done}\n`;

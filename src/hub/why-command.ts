@@ -3,6 +3,7 @@
 import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { callHub } from './admin-socket.ts';
+import { openBounced } from './bounced-files.ts';
 import { eventFolder } from './event-files.ts';
 import { findEventsOf, findMessagesOf, type KeptEvent } from './event-search.ts';
 import { openStore } from './open-store.ts';
@@ -14,8 +15,8 @@ const EXIT_TEMPORARY = 111;
 /** Of many messages the last ones are told. */
 const MESSAGES_MAX = 20;
 
-/** A message in the queue; `gone` if it is not there, undefined if that is not known. */
-type QueueState = QueuedMessageJson | 'gone' | undefined;
+/** A message in the queue; `gone` if it is not there, `kept` if it has bounced and is kept, undefined if that is not known. */
+type QueueState = QueuedMessageJson | 'gone' | 'kept' | undefined;
 
 /** Prints what happened to the message of that number, or those of an address or Message-ID. @returns the exit code */
 export async function runWhy(home: string, word: string, json: boolean): Promise<number> {
@@ -67,7 +68,8 @@ async function readQueueStates(home: string, ids: readonly number[]): Promise<Ma
     };
     const status = await callHub(home, { path: `/queue/${id}`, onBytes });
     if (status === undefined) return readStore(home, ids);
-    states.set(id, status === 200 ? JSON.parse(Buffer.from(text, 'latin1').toString()) : 'gone');
+    if (status === 200) states.set(id, JSON.parse(Buffer.from(text, 'latin1').toString()));
+    else states.set(id, (await callHub(home, { path: `/bounced/${id}`, onBytes })) === 200 ? 'kept' : 'gone');
   }
   return states;
 }
@@ -76,10 +78,13 @@ async function readStore(home: string, ids: readonly number[]): Promise<Map<numb
   const states = new Map<number, QueueState>();
   try {
     const queue = await openStore(home, SYSTEM_CLOCK);
+    const bounced = openBounced(home, SYSTEM_CLOCK);
     for (const id of ids) {
       const message = await queue.find(id);
-      states.set(id, message === undefined ? 'gone' : JSON.parse(toJsonLine(message)));
+      if (message !== undefined) states.set(id, JSON.parse(toJsonLine(message)));
+      else states.set(id, (await bounced.find(id)) === undefined ? 'gone' : 'kept');
     }
+    await bounced.close();
     await queue.close();
   } catch {
     // What is known from the events is told all the same.
@@ -88,13 +93,14 @@ async function readStore(home: string, ids: readonly number[]): Promise<Map<numb
 }
 
 function toJson(id: number, events: readonly KeptEvent[], state: QueueState): string {
-  const queue = state === 'gone' ? null : state;
+  const queue = typeof state === 'string' ? null : state;
   return `${JSON.stringify({ id, events, ...(queue !== undefined && { queue }) })}\n`;
 }
 
 function tell(id: number, events: readonly KeptEvent[], state: QueueState): string {
   const lines = events.map((event) => `  ${event.time}  ${describe(id, event)}\n`);
-  return `message ${id}\n${lines.join('')}  ${describeState(state)}\n`;
+  const kept = `bounced, and kept: mini-qmail queue resend ${id} sends it again`;
+  return `message ${id}\n${lines.join('')}  ${state === 'kept' ? kept : describeState(state)}\n`;
 }
 
 function describe(id: number, facts: KeptEvent): string {
@@ -117,8 +123,13 @@ function describe(id: number, facts: KeptEvent): string {
       return facts['bounceId'] === undefined
         ? 'its notice could not be delivered either: discarded'
         : `returned to <${text('recipient')}>, in message ${text('bounceId')}`;
-    case 'operator':
-      return `operator: ${text('action')}, ${text('result')} ${text('text')}`.trimEnd();
+    case 'resent':
+      return `queued anew by an operator, of message ${text('of')} that had bounced; sender <${text('sender')}>, ${text('recipients')} recipients, ${text('bytes')} bytes`;
+    case 'operator': {
+      const to = facts['to'] === undefined ? '' : ` to ${text('to')}`;
+      const as = facts['resentAs'] === undefined ? '' : `, in message ${text('resentAs')}`;
+      return `operator: ${text('action')}${to}, ${text('result')}${as} ${text('text')}`.trimEnd();
+    }
     default:
       return `${shown(facts.event)} ${text('what')} ${text('text')}${text('reason')}`;
   }
@@ -139,7 +150,7 @@ function describeAttempt(facts: KeptEvent, text: (name: string) => string): stri
   return `${WORDS[facts.event]} <${text('recipient')}>${host}${words}${unknown}${next}`;
 }
 
-function describeState(state: QueueState): string {
+function describeState(state: Exclude<QueueState, 'kept'>): string {
   if (state === undefined) return 'whether it is in the queue cannot be seen now';
   if (state === 'gone') return 'not in the queue any more';
   const left = state.recipients.filter((recipient) => recipient.state === 'todo');

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { defineCommand, parseArgs, runCommand, runMain } from 'citty';
 import { readInvocation } from '../host/invocation.ts';
 import { reasonOf } from '../host/system-error.ts';
-import type { Action } from '../hub/operator.ts';
+import type { Action, Order } from '../hub/operator.ts';
 
 const VERSION = '0.1.0';
 
@@ -85,11 +85,18 @@ const demo = defineCommand({
 
 const queueLs = defineCommand({
   meta: { name: 'ls', description: 'list what is queued' },
-  args: { home: homeArg, json: { type: 'boolean', description: 'one JSON object per line and message' } },
+  args: {
+    home: homeArg,
+    bounced: { type: 'boolean', description: 'list what has bounced and is kept' },
+    json: { type: 'boolean', description: 'one JSON object per line and message' },
+  },
   async run({ args }) {
-    checkWords(args, ['home', 'json']);
+    checkWords(args, ['home', 'json', 'bounced']);
     const { runQueueLs } = await import('../hub/queue-command.ts');
-    process.exitCode = await runQueueLs({ home: homeOf(args['home']), json: args['json'] === true });
+    const { home, json, bounced } = args;
+    process.exitCode = await runQueueLs({
+      ...{ home: homeOf(home), json: json === true, bounced: bounced === true },
+    });
   },
 });
 
@@ -108,12 +115,35 @@ const orderArgs = {
   json: { type: 'boolean', description: 'one JSON object per line and message, and one for the sum' },
 } as const;
 
-function defineOrder(action: Action, description: string) {
+const rerouteArgs = {
+  ...orderArgs,
+  to: { type: 'string', description: 'relay to send them by, or mx', valueHint: 'HOST[:PORT]' },
+  clear: { type: 'boolean', description: 'send them as control/smtproutes says again' },
+} as const;
+
+const resendArgs = {
+  ...orderArgs,
+  to: { type: 'string', description: 'recipient in place of those that failed', valueHint: 'ADDRESS' },
+} as const;
+
+interface OrderWords {
+  readonly to?: string | undefined;
+  readonly clear?: boolean | undefined;
+}
+
+/** @param readWords what else the order says */
+function defineOrder(
+  action: Action,
+  description: string,
+  argsDef: typeof orderArgs = orderArgs,
+  readWords: (words: OrderWords) => Pick<Order, 'route' | 'to'> = () => ({}),
+) {
   return defineCommand({
     meta: { name: action, description },
-    args: orderArgs,
+    args: argsDef,
     async run({ args, rawArgs }) {
-      checkWords({ ...args, _: [] }, Object.keys(orderArgs));
+      checkWords({ ...args, _: [] }, Object.keys(argsDef));
+      const words = readWords(args as OrderWords);
       const ids = [...valuesOf(rawArgs, '--id'), ...args._].map(numberOf);
       const { sender, recipient, older } = args;
       const selection = {
@@ -125,9 +155,24 @@ function defineOrder(action: Action, description: string) {
       if (!isSelective(selection)) throw new UsageError('Nothing selected: name messages, or give --all');
       const place = { home: homeOf(args.home), json: args.json === true };
       const { runOrder } = await import('../hub/order-command.ts');
-      process.exitCode = await runOrder(place, { action, selection, dryRun: args['dry-run'] === true });
+      process.exitCode = await runOrder(place, {
+        action,
+        selection,
+        dryRun: args['dry-run'] === true,
+        ...words,
+      });
     },
   });
+}
+
+function readRoute({ to, clear = false }: OrderWords): { route: string | undefined } {
+  if ((to === undefined) !== clear) throw new UsageError('Give either --to or --clear');
+  return { route: to === 'mx' ? '' : to && bytesAsText(to) };
+}
+
+/** A word of the command line as bytes, one character each. */
+function bytesAsText(word: string): string {
+  return Buffer.from(word).toString('latin1');
 }
 
 const oneArgs = {
@@ -179,6 +224,10 @@ const queue = defineCommand({
     retry: defineOrder('retry', 'try messages now that wait for a later attempt'),
     rm: defineOrder('rm', 'remove messages; their senders are not told'),
     bounce: defineOrder('bounce', 'give up on messages, and tell their senders'),
+    reroute: defineOrder('reroute', 'send messages another way than the routes say', rerouteArgs, readRoute),
+    resend: defineOrder('resend', 'queue anew what has bounced', resendArgs, ({ to }) => ({
+      to: to && bytesAsText(to),
+    })),
   },
 });
 

@@ -1,35 +1,18 @@
 // An operator at the command line, with a hub that runs and with one that is down; and the tally of recipients over a kill.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { callHub } from '../../src/hub/admin-socket.ts';
 import type { QueuedMessageJson } from '../../src/hub/queued-message-json.ts';
 import type { Tally } from '../../src/queue/queue.ts';
-import { ROOT } from '../support/client-vectors.ts';
 import { HubProcess, makeHome, readMailbox, removeHome, submit } from '../support/hub-process.ts';
+import { miniQmail } from '../support/mini-qmail.ts';
 
 const CONTROL = {
   concurrencyremote: '0\n',
   recipients: 'ok@hub.example\nann@hub.example\n',
 };
 const MESSAGE = 'Subject: x\n\nbody\n';
-
-async function miniQmail(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  const child = spawn(join(ROOT, 'bin/mini-qmail'), args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('latin1').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('latin1').on('data', (text: string) => {
-    stderr += text;
-  });
-  const [status] = await once(child, 'close');
-  return { status, stdout, stderr };
-}
 
 async function ask(home: string, path: string): Promise<string> {
   let text = '';

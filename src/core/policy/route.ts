@@ -89,8 +89,8 @@ export function isChosenKey(key: string): boolean {
 /** The destination that an operator chose, by its {@link chosenKey}; undefined for any other key. */
 export function readChosenKey(key: string): Destination | undefined {
   if (!isChosenKey(key)) return undefined;
-  if (key.charAt(1) === MX_MARK) return { key, host: key.slice(2), port: SMTP_PORT, routed: false };
-  return { key, ...parseRelay(bytesOf(key.slice(1))), routed: true };
+  if (key.charAt(1) === MX_MARK) return { key, host: key.substring(2), port: SMTP_PORT, routed: false };
+  return { key, ...parseRelay(bytesOf(key.substring(1))), routed: true };
 }
 
 /** The {@link Destination.key} of everything that goes to a relay; itself a way to write the relay. @param relay as in smtproutes */
