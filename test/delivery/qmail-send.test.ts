@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { bytesOf, textOf } from '../../src/core/bytes/bytes.ts';
+import { formatParagraph } from '../../src/core/policy/bounce.ts';
 import type { Outcome, OutcomeLetter } from '../../src/core/policy/outcome.ts';
 import type { DeliveryControls } from '../../src/delivery/delivery-controls.ts';
 import { LiveControls } from '../../src/hub/live-controls.ts';
@@ -35,6 +36,8 @@ interface Vector {
     readonly left_in_queue: readonly {
       readonly local?: string;
       readonly remote?: string;
+      /** Paragraphs of the bounce so far. */
+      readonly bounce?: string;
       readonly local_next_retry_after_birth?: number;
       readonly remote_next_retry_after_birth?: number;
     }[];
@@ -167,7 +170,7 @@ for (const vector of VECTORS) {
       recipients.map((recipient) => [recipient.slice(recipient.lastIndexOf('@') + 1), sender, recipient]),
     );
     assert.deepEqual(calls.sort(), [...vector.expect.remote_calls].sort());
-    const left = (await bench.queued()).map(({ recipients, due, birthMs }) => {
+    const left = (await bench.queued()).map(({ id, recipients, due, birthMs }) => {
       // As qmail-send's files: a record for each recipient, and no file when none is left to do.
       const file = (channel: string) => {
         const records = recipients
@@ -178,6 +181,7 @@ for (const vector of VECTORS) {
       return {
         local: file('local'),
         remote: file('remote'),
+        bounce: bounceSoFar(bench, id),
         localNext: due.local === undefined ? undefined : (due.local - birthMs) / 1000,
         remoteNext: due.remote === undefined ? undefined : (due.remote - birthMs) / 1000,
       };
@@ -185,11 +189,18 @@ for (const vector of VECTORS) {
     const wanted = vector.expect.left_in_queue.map((one) => ({
       local: one.local ?? '',
       remote: one.remote ?? '',
+      bounce: one.bounce ?? '',
       localNext: one.local_next_retry_after_birth,
       remoteNext: one.remote_next_retry_after_birth,
     }));
     assert.deepEqual(left, wanted);
   });
+}
+
+/** What would be in the notice of a message of which something is left to do. */
+function bounceSoFar({ storage, controls }: DeliveryBench, id: number): string {
+  const failures = storage.messages.get(id)?.entry.failures ?? [];
+  return failures.map((failure) => textOf(formatParagraph(failure, controls.virtualdomains))).join('');
 }
 
 /** Our lines with placeholders as the vectors have them, without those of the notices, which were not queued there. */
