@@ -39,7 +39,9 @@ const BITS = [
     ' SIZE=9',
     ' SMTPUTF8',
     ' BODY=8BITMIME',
+    'LHLO x\r\n',
   ],
+  ...[' RET=HDRS', ' ENVID=e', ' NOTIFY=', 'NEVER', 'DELAY', ' ORCPT=', 'rfc822;', '+2B', '+'],
 ];
 
 /** What a session did. */
@@ -56,12 +58,14 @@ interface Settings {
   readonly extensions: readonly string[];
   readonly sizeMax?: number;
   readonly offersTls?: boolean;
+  readonly offersDsn?: boolean;
+  readonly isLmtp?: boolean;
 }
 
 /** Runs a session that accepts recipients but those in `bad`, and every message. */
 function serve(
   pieces: readonly Uint8Array[],
-  { extensions, sizeMax = 0, offersTls = false }: Settings,
+  { extensions, sizeMax = 0, offersTls = false, offersDsn, isLmtp }: Settings,
 ): Account {
   const parsed = parseSmtpExtensions(extensions.map(bytesOf));
   assert.ok('extensions' in parsed);
@@ -73,8 +77,7 @@ function serve(
     greeting: 'me',
     sizeMax,
     extensions: parsed.extensions,
-    offersTls,
-    local,
+    ...{ offersTls, offersDsn, isLmtp, local },
   });
   const output: Uint8Array[] = [];
   const events: string[] = [];
@@ -96,7 +99,7 @@ function serve(
       data = '';
       session.decide({ code: 354, text: 'go ahead' });
     } else {
-      events.push(`end ${event.isRefused}`);
+      events.push(`end ${event.isRefused} ${JSON.stringify(event.dsn)}`);
       const envelope = textOf(event.envelope);
       assert.match(envelope, /^F[^\0]*\0(?:T[^\0]*\0)+\0$/);
       if (!event.isRefused) messages.push([envelope, data]);
@@ -225,7 +228,8 @@ test('a dialogue that is wrong has the same replies and messages however it is c
       ['errors=3', 'barecr=reject', 'recipients=1'],
       ['notqmail'],
     ]);
-    const settings = { extensions, sizeMax: chance.of([0, 0, chance.below(20)]) };
+    const sizeMax = chance.of([0, 0, chance.below(20)]);
+    const settings = { extensions, sizeMax, offersDsn: chance.below(2) === 0, isLmtp: chance.below(4) === 0 };
     const [whole, bytewise, random] = cutsOf(chance, text).map((pieces) => serve(pieces, settings));
     assert.deepEqual(bytewise, whole, JSON.stringify(text));
     assert.deepEqual(random, whole, JSON.stringify(text));
