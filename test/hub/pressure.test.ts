@@ -4,17 +4,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  appendFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ROOT } from '../support/client-vectors.ts';
@@ -26,6 +17,7 @@ import {
   removeHome,
   submit,
 } from '../support/hub-process.ts';
+import { mountSmall, unmount, whyNoSmallDisk } from '../support/small-disk.ts';
 
 const MESSAGE = 'Subject: x\n\nx\n';
 const MEGABYTE = 1 << 20;
@@ -139,26 +131,9 @@ test('a message of 200 MB is read to its end, refused for good, and not kept in 
   });
 });
 
-/** A file system of its own that can be filled, below a new folder; or why there is none. */
-function mountSmall(megabytes: number): string | { readonly reason: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'mini-qmail-full-'));
-  const options = ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'none', folder];
-  const { status, error } = spawnSync('mount', options, { stdio: 'ignore' });
-  if (status === 0) return folder;
-  rmSync(folder, { recursive: true });
-  return { reason: `no file system can be mounted here (${error?.message ?? `mount ended with ${status}`})` };
-}
-
-function unmount(folder: string): void {
-  spawnSync('umount', [folder]);
-  rmSync(folder, { recursive: true });
-}
-
-const probe = mountSmall(1);
-if (typeof probe === 'string') unmount(probe);
 // Three segments of 16 MB are set aside; the new start needs a fourth.
 const DISK_MEGABYTES = 100;
-const noMount = typeof probe === 'string' ? false : probe.reason;
+const noMount = whyNoSmallDisk();
 
 test('with a full disk messages are refused for now, and taken again once there is space, without a restart', {
   skip: noMount,
