@@ -9,8 +9,8 @@ import { createBounceSubmitter } from '../delivery/bouncer.ts';
 import { createDelivery, createDestinationOf, type Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../delivery/dkim-signer.ts';
 import { MaildirTransport } from '../delivery/maildir.ts';
+import { openOutgoing } from '../delivery/outgoing.ts';
 import { SmtpTransport } from '../delivery/remote-smtp.ts';
-import { SigningTransport } from '../delivery/signing-transport.ts';
 import type { Clock } from '../host/clock.ts';
 import { readControlLine } from '../host/control.ts';
 import type { Log } from '../host/log.ts';
@@ -243,7 +243,7 @@ function createHubDelivery(parts: {
     log,
     policy: controls,
     local: guardMailboxes(new MaildirTransport({ home, clock, host: hostname() }), known),
-    transport: new SigningTransport(
+    transport: openOutgoing(
       new SmtpTransport({
         heloName: controls.helohost,
         timeoutConnectMs: controls.timeoutconnect * 1000,

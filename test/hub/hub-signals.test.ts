@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { createLineLog } from '../../src/host/log.ts';
 import { ManualClock } from '../../src/host/manual-clock.ts';
-import { askForQueue } from '../../src/hub/admin-socket.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import { agree, ScriptedServer } from '../delivery/smtp-server.ts';
 import { ROOT } from '../support/client-vectors.ts';
 import { HubProcess, makeHome, removeHome, submit } from '../support/hub-process.ts';
+import { untilPutOff } from '../support/until-put-off.ts';
 
 const MESSAGE = 'Subject: x\n\nhello\n';
 
@@ -98,18 +98,6 @@ describe('signals of a hub', () => {
     }
   });
 });
-
-/** Resolves when the only message in the queue waits for a later attempt: the log tells of a deferral before it is on disk. */
-async function untilPutOff(home: string): Promise<void> {
-  for (;;) {
-    let text = '';
-    await askForQueue(home, (piece) => {
-      text += piece;
-    });
-    const { accepted, nextAttempt } = JSON.parse(text);
-    if (nextAttempt.remote > accepted) return;
-  }
-}
 
 /** A queue that another hub has given up only when its process ends is not to be had. */
 async function secondHubLists(home: string): Promise<string> {
