@@ -8,9 +8,10 @@ import { classifyRecipient } from '../core/policy/recipient.ts';
 import { createBounceSubmitter } from '../delivery/bouncer.ts';
 import { createDelivery, createDestinationOf, type Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../delivery/dkim-signer.ts';
+import { LocalLmtpTransport, readLocalLmtp } from '../delivery/local-lmtp.ts';
 import { MaildirTransport } from '../delivery/maildir.ts';
 import { openOutgoing } from '../delivery/outgoing.ts';
-import { SmtpTransport } from '../delivery/remote-smtp.ts';
+import { openSmtpTransport } from '../delivery/transport-controls.ts';
 import type { Clock } from '../host/clock.ts';
 import { readControlLine } from '../host/control.ts';
 import type { Log } from '../host/log.ts';
@@ -237,21 +238,19 @@ function createHubDelivery(parts: {
   const { home, clock, log, queue, live, known, onBounced } = parts;
   const controls = live.delivery;
   const signer = new DkimSigner(live.dkimKeys, { clock, log });
+  const smtp = openSmtpTransport({ home, clock, log, controls });
+  const lmtp = readLocalLmtp(home);
+  const mailboxes =
+    lmtp === undefined
+      ? new MaildirTransport({ home, clock, host: hostname() })
+      : new LocalLmtpTransport(lmtp, smtp, () => controls.virtualdomains);
   const delivery = createDelivery({
     queue,
     clock,
     log,
     policy: controls,
-    local: guardMailboxes(new MaildirTransport({ home, clock, host: hostname() }), known),
-    transport: openOutgoing(
-      new SmtpTransport({
-        heloName: controls.helohost,
-        timeoutConnectMs: controls.timeoutconnect * 1000,
-        timeoutRemoteMs: controls.timeoutremote * 1000,
-        clock,
-      }),
-      signer,
-    ),
+    local: guardMailboxes(mailboxes, known),
+    transport: openOutgoing(smtp, signer),
     submitBounce: createBounceSubmitter(queue, clock, controls),
     onBounced,
   });
