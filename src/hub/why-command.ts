@@ -112,7 +112,8 @@ function describe(id: number, facts: KeptEvent): string {
       const user = facts['uid'] === undefined ? '' : `, user ${text('uid')}`;
       const messageId = facts['messageId'] === undefined ? '' : `, Message-ID ${text('messageId')}`;
       const counts = `${text('recipients')} recipients, ${text('bytes')} bytes`;
-      return `${what} from ${text('ip')}${user}, sender <${text('sender')}>, ${counts}${messageId}`;
+      const by = facts['protocol'] === undefined ? '' : ` by ${text('protocol')}`;
+      return `${what} from ${text('ip')}${by}${user}, sender <${text('sender')}>, ${counts}${messageId}`;
     }
     case 'delivery.success':
     case 'delivery.failure':
