@@ -25,9 +25,6 @@ export interface TlsDemand {
   readonly source: string;
 }
 
-/** TLS if it is offered, with any certificate. */
-export const OPPORTUNISTIC: TlsDemand = { use: 'offered', source: 'nobody' };
-
 const CHAIN_LENGTH_MAX = 10;
 const MIN_VERSION = 'TLSv1.2';
 
