@@ -152,6 +152,21 @@ test('a message is signed once, however often it is sent, and anew after a reloa
   assert.match(await signed(signer), /t=1000000005;/);
 });
 
+test('signing a large message leaves others their turns', async () => {
+  writeKey('me.example/s.key');
+  const message = bytesOf(`From: a@me.example\n\n${'line\n'.repeat(1_000_000)}`);
+  let turns = 0;
+  let isOver = false;
+  const count = () => {
+    turns++;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  assert.match(await signed(openSigner(), message), /^DKIM-Signature: /);
+  isOver = true;
+  assert.ok(turns > 5, String(turns));
+});
+
 test('what must wait is not handed to the transport, and what is signed is the message as it was behind the signature', async () => {
   const given: string[] = [];
   const inner = {

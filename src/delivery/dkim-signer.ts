@@ -20,6 +20,7 @@ import type { DkimDomain, DkimKey, DkimKeyring } from './dkim-keys.ts';
 
 const HEADER_PIECE_BYTES = 4096;
 const BODY_PIECE_BYTES = 65_536;
+const TURN_BYTES = 16 * BODY_PIECE_BYTES;
 const REMEMBERED_MAX = 256;
 const NOTHING = new Uint8Array(0);
 
@@ -32,7 +33,7 @@ export class DkimSigner {
   readonly #clock: Clock;
   readonly #log: Log;
   /** By the hash of the message; oldest first. */
-  readonly #recent = new Map<string, Promise<Signatures>>();
+  #recent = new Map<string, Promise<Signatures>>();
 
   constructor(keyring: DkimKeyring, { clock, log }: { readonly clock: Clock; readonly log: Log }) {
     this.#keyring = keyring;
@@ -44,26 +45,28 @@ export class DkimSigner {
   /** Signs with these keys from now on. */
   reload(keyring: DkimKeyring): void {
     this.#keyring = keyring;
-    this.#recent.clear();
+    // What is being signed with the old keys must not be found.
+    this.#recent = new Map();
     this.#logTrouble();
   }
 
   /** What to put before a message. Never rejects: what fails is a reason to wait. */
-  sign(message: Uint8Array): Promise<Signatures> {
-    if (this.#keyring.isEmpty) return Promise.resolve(NOTHING);
+  async sign(message: Uint8Array): Promise<Signatures> {
+    if (this.#keyring.isEmpty) return NOTHING;
     const domain = this.#signerOf(readHeader(message));
-    if (domain === undefined) return Promise.resolve(NOTHING);
-    if (domain.trouble !== undefined) return Promise.resolve(refuse(domain));
-    const key = createHash('sha256').update(message).digest('base64');
-    const known = this.#recent.get(key);
+    if (domain === undefined) return NOTHING;
+    if (domain.trouble !== undefined) return refuse(domain);
+    const recent = this.#recent;
+    const key = await hashOf(message);
+    const known = recent.get(key);
     if (known !== undefined) return known;
     const made = makeSignatures(domain, message, Math.floor(this.#clock.nowMs() / 1000)).catch(() => {
-      this.#recent.delete(key);
+      recent.delete(key);
       return refuse(domain);
     });
-    this.#recent.set(key, made);
-    const [oldest] = this.#recent.keys();
-    if (this.#recent.size > REMEMBERED_MAX && oldest !== undefined) this.#recent.delete(oldest);
+    recent.set(key, made);
+    const [oldest] = recent.keys();
+    if (recent.size > REMEMBERED_MAX && oldest !== undefined) recent.delete(oldest);
     return made;
   }
 
@@ -96,14 +99,28 @@ function readHeader(message: Uint8Array): Uint8Array {
 }
 
 /** The hash of the body as it is sent, in base64. */
-function hashBody(message: Uint8Array): string {
+async function hashBody(message: Uint8Array): Promise<string> {
   const wireText = new WireText(false);
   const divider = new HeaderDivider();
   const body = new RelaxedBody();
   const hash = createHash('sha256');
-  for (let at = 0; at < message.length; at += BODY_PIECE_BYTES)
-    hash.update(body.receive(divider.receive(wireText.encode(message.subarray(at, at + BODY_PIECE_BYTES)))));
+  await inPieces(message, (piece) => hash.update(body.receive(divider.receive(wireText.encode(piece)))));
   return hash.update(body.receiveEnd()).digest('base64');
+}
+
+/** The hash of a message as it is stored. */
+async function hashOf(message: Uint8Array): Promise<string> {
+  const hash = createHash('sha256');
+  await inPieces(message, (piece) => hash.update(piece));
+  return hash.digest('base64');
+}
+
+/** Goes through a message, and lets others have their turn when it is large. */
+async function inPieces(message: Uint8Array, take: (piece: Uint8Array) => void): Promise<void> {
+  for (let at = 0; at < message.length; at += BODY_PIECE_BYTES) {
+    if (at > 0 && at % TURN_BYTES === 0) await new Promise((resolve) => setImmediate(resolve));
+    take(message.subarray(at, at + BODY_PIECE_BYTES));
+  }
 }
 
 async function makeSignatures(
@@ -111,7 +128,7 @@ async function makeSignatures(
   message: Uint8Array,
   nowSeconds: number,
 ): Promise<Uint8Array> {
-  const bodyHash = hashBody(message);
+  const bodyHash = await hashBody(message);
   const { names, canonical } = selectFields(canonicalFields(readHeader(message)), wanted);
   const fields = keys.map(async (key) => {
     const { algorithm, selector } = key;
