@@ -47,8 +47,6 @@ export async function runQmailLocal(call: ProgramCall, platform = SYSTEM_PLATFOR
     return refuseUsage(PROGRAM, USAGE);
   }
   process.umask(0o077);
-  // Beyond the limit on sizes of files a write is to fail, not to kill us in the middle of a message.
-  process.on('SIGXFSZ', () => {});
   const isDescribing = options[options.length - 1]?.letter === 'n';
   try {
     await new LocalDelivery(call, words, platform).run(isDescribing);
