@@ -2,14 +2,12 @@
 // the order that loses nothing.
 
 import { rmSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { textOf } from '../core/bytes/bytes.ts';
 import { classifyRecipient } from '../core/policy/recipient.ts';
 import { createBounceSubmitter } from '../delivery/bouncer.ts';
 import { createDelivery, createDestinationOf, type Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../delivery/dkim-signer.ts';
 import { LocalLmtpTransport, readLocalLmtp } from '../delivery/local-lmtp.ts';
-import { MaildirTransport } from '../delivery/maildir.ts';
 import { openOutgoing } from '../delivery/outgoing.ts';
 import { openSmtpTransport } from '../delivery/transport-controls.ts';
 import type { Clock } from '../host/clock.ts';
@@ -23,8 +21,9 @@ import { Counters } from './counters.ts';
 import { type HubEvents, openHubEvents } from './event-files.ts';
 import type { HostPort } from './host-port.ts';
 import { type IntakeGuard, openIntakeGuard } from './intake-guard.ts';
-import { guardMailboxes, KnownRecipients } from './known-recipients.ts';
+import { KnownRecipients } from './known-recipients.ts';
 import { LiveControls } from './live-controls.ts';
+import { openLocalDelivery } from './local-delivery.ts';
 import { readMessageSizeMax } from './message-size.ts';
 import { openQueue } from './open-queue.ts';
 import { QmqpListener } from './qmqp-listener.ts';
@@ -240,22 +239,22 @@ function createHubDelivery(parts: {
   const signer = new DkimSigner(live.dkimKeys, { clock, log });
   const smtp = openSmtpTransport({ home, clock, log, controls });
   const lmtp = readLocalLmtp(home);
-  const mailboxes =
-    lmtp === undefined
-      ? new MaildirTransport({ home, clock, host: hostname() })
-      : new LocalLmtpTransport(lmtp, smtp, () => controls.virtualdomains);
+  const mailboxes = lmtp && new LocalLmtpTransport(lmtp, smtp, () => controls.virtualdomains);
+  const local = openLocalDelivery({ home, clock, known, mailboxes });
   const delivery = createDelivery({
     queue,
     clock,
     log,
     policy: controls,
-    local: guardMailboxes(mailboxes, known),
+    local: local.transport,
     transport: openOutgoing(smtp, signer),
     submitBounce: createBounceSubmitter(queue, clock, controls),
     onBounced,
   });
+  const stop = () => delivery.stop().finally(() => local.close());
   return {
     ...delivery,
+    stop,
     reload(rules) {
       signer.reload(live.dkimKeys);
       delivery.reload(rules);

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { bytesOf, textOf } from '../core/bytes/bytes.ts';
+import { buildCdb } from '../core/format/cdb.ts';
 import { parseDomainMap, parseDomainSet } from '../core/format/domain-map.ts';
+import { compileAssignments } from '../core/format/users-assign.ts';
 import { SystemError } from '../host/system-error.ts';
 import { guardMailboxes, KnownRecipients } from './known-recipients.ts';
 
@@ -111,4 +113,20 @@ test('guardMailboxes() delivers to those in the list, returns mail for others, a
   mkdirSync(join(home, 'control/recipients'));
   assert.equal(await deliver('ann@hub.example'), 'Z');
   assert.deepEqual(delivered, ['ann@hub.example', 'joe-bob@virtual.example']);
+});
+
+test('with a list, addresses that users/cdb assigns are known as well, but not for the line that takes all others', () => {
+  const records: { key: Uint8Array; data: Uint8Array }[] = [];
+  const lines = ['=ann:a:1:1:/:::', '+ann-:a:1:1:/:-::', '+joe-v:j:1:1:/:-::', '+:alias:1:1:/:-::', '.'];
+  compileAssignments(bytesOf(lines.join('\n')), (key, data) => records.push({ key, data }));
+  mkdirSync(join(home, 'users'));
+  writeFileSync(join(home, 'users/cdb'), buildCdb(records)!);
+  list('bob@hub.example\n');
+  const yes = ['ann@hub.example', 'Ann-x@all.example', 'bob@hub.example', 'vic@virtual.example'];
+  assert.deepEqual(taken(...yes, 'carl@hub.example', 'x@virtual.example'), yes);
+  writeFileSync(join(home, 'control/localdelivery'), 'mail\n');
+  assert.deepEqual(taken(...yes), ['bob@hub.example']);
+  writeFileSync(join(home, 'users/cdb'), 'damaged');
+  writeFileSync(join(home, 'control/localdelivery'), 'users\n');
+  assert.throws(() => taken('ann@hub.example'), SystemError);
 });

@@ -52,7 +52,7 @@ function isValueOfKey(line: string, value: string): boolean {
 
 /** Letters in the grammars of parseShortOptions(). */
 export function optionLettersOf(text: string): string[] {
-  return [...text.matchAll(/\b(?:plain|withArgument|withRest): '(\w*)'/g)].flatMap(([, letters]) => [
+  return [...text.matchAll(/\b(?:plain|withArgument|withRest): '([\w/]*)'/g)].flatMap(([, letters]) => [
     ...letters!,
   ]);
 }
@@ -102,7 +102,7 @@ function wordsAfter(line: string, macro: string): string[] {
   const words: string[] = [];
   for (const word of line.replace(/^\./, '').split(/\s+/)) {
     if (/^[A-Z][a-z]$/.test(word)) isIn = word === macro;
-    else if (isIn && /^[-\w]/.test(word)) words.push(word);
+    else if (isIn && /^[-\w/]/.test(word)) words.push(word);
   }
   return words;
 }
