@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { bytesOf, textOf } from '../core/bytes/bytes.ts';
 import type { IndexRow } from './message-index.ts';
-import { SqliteIndex, WAITING } from './sqlite-index.ts';
+import { COUNT_MESSAGES, SqliteIndex, WAITING } from './sqlite-index.ts';
 
 /** The tables as they were when a message had one due time for each channel. */
 const OLD_LAYOUT = `
@@ -141,6 +141,18 @@ test('jobs of a destination are found by the index alone, in order', () =>
       plan.map(({ detail }) => detail),
       ['SEARCH part USING COVERING INDEX part_due (channel=? AND destination=? AND due<?)'],
     );
+    db.close();
+  }));
+
+test('messages are counted without their bodies, finished ones too', () =>
+  withFolder((path) => {
+    const index = new SqliteIndex(path);
+    index.insert([{ ...row(1, 'd', 5), parts: [] }, row(2, 'd', 5), row(3, 'e', 5)], 1);
+    index.close();
+    const db = new DatabaseSync(path);
+    assert.deepEqual({ ...db.prepare(COUNT_MESSAGES).get() }, { n: 3 });
+    const plan = db.prepare(`EXPLAIN QUERY PLAN ${COUNT_MESSAGES}`).all();
+    assert.ok(!plan.some(({ detail }) => detail === 'SCAN message'));
     db.close();
   }));
 
