@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import fc from 'fast-check';
 import { bytesOf } from '../../src/core/bytes/bytes.ts';
 import { DomainMap } from '../../src/core/format/domain-map.ts';
 import { findDestination } from '../../src/core/policy/route.ts';
@@ -129,6 +130,28 @@ describe('python3-dkim', { skip }, () => {
     assert.deepEqual(
       Object.keys(MESSAGES).map((name, i) => [name, results[i]]),
       Object.keys(MESSAGES).map((name) => [name, [true, true]]),
+    );
+  });
+
+  test('verifies messages by chance, whatever their line ends, blanks and dots', async () => {
+    const text = fc.string({
+      unit: fc.constantFrom('\r', '\n', '\r\n', ' ', '\t', '.', 'a', '\xe9'),
+      maxLength: 30,
+    });
+    const value = fc.string({
+      unit: fc.constantFrom('\n ', '\r\n\t', ' ', '\t', 'b', ':', '='),
+      maxLength: 12,
+    });
+    const stored = fc
+      .tuple(value, text)
+      .map(([subject, body]) => `Subject:${subject}\nFrom: ann@me.example\n\n${body}`);
+    const messages = fc.sample(stored, 100);
+    const received: string[] = [];
+    for (const message of messages) received.push(await send(message));
+    const results = verify(received, 2);
+    assert.deepEqual(
+      messages.filter((_, i) => JSON.stringify(results[i]) !== '[true,true]'),
+      [],
     );
   });
 
