@@ -130,7 +130,8 @@ export class Hub {
     const destinationOf = createDestinationOf(controls);
     const resubmissions = readResubmissionLimits(home);
     const queue = await openQueue(home, { clock, log, destinationOf, resubmissions });
-    const guard = await openIntakeGuard(home, { queue, clock, log });
+    const onRefusal = () => counters.add('backPressure');
+    const guard = await openIntakeGuard(home, { queue, clock, log, onRefusal });
     const known = new KnownRecipients(home, controls);
     const bounced = openBounced(home, clock);
     const onBounced = createKeeper(queue, bounced, clock, counters);

@@ -207,7 +207,7 @@ test('a disk that is nearly full is left to those who are in the queue: new mail
 });
 
 test('many clients at half a message take no more memory than is theirs, and others are refused for now', async () => {
-  await withHub({ queueintakebytes: '500000\n' }, async (hub) => {
+  await withHub({ queueintakebytes: '500000\n' }, async (hub, home) => {
     const request = qmqpRequest('y'.repeat(30_000), 'a@b.example', ['half@hub.example']);
     const sockets = await Promise.all(Array.from({ length: 40 }, () => open(hub.port)));
     const closed = sockets.map((socket) => once(socket, 'close'));
@@ -228,13 +228,16 @@ test('many clients at half a message take no more memory than is theirs, and oth
     );
     assert.match(await submit(hub.port, MESSAGE, 'a@b.example', 'last@hub.example'), /^K/);
     await hub.untilLogged(/^intake\.resumed reason=memory$/m);
+    assert.equal(JSON.parse(ask(home, 'stats')).counters.backPressure, 40 - accepted);
   });
 });
 
+function ask(home: string, question: string): string {
+  const words = ['queue', question, '--home', home, '--json'];
+  const settings = { encoding: 'utf8', maxBuffer: 100 * MEGABYTE } as const;
+  return spawnSync(join(ROOT, 'bin/mini-qmail'), words, settings).stdout;
+}
+
 function listed(home: string): number {
-  const { stdout } = spawnSync(join(ROOT, 'bin/mini-qmail'), ['queue', 'ls', '--home', home, '--json'], {
-    encoding: 'utf8',
-    maxBuffer: 100 * MEGABYTE,
-  });
-  return stdout.split('\n').length - 1;
+  return ask(home, 'ls').split('\n').length - 1;
 }
