@@ -31,7 +31,10 @@ export class ReplyReader {
   #size = 0;
 
   /** Takes bytes up to the end of a reply; how many they were, and the reply if it is complete. */
-  receive(bytes: Uint8Array): { readonly taken: number; readonly reply: ServerReply | 'endless' | undefined } {
+  receive(bytes: Uint8Array): {
+    readonly taken: number;
+    readonly reply: ServerReply | 'endless' | undefined;
+  } {
     for (let i = 0; i < bytes.length; i++) {
       if (this.#size++ >= REPLY_BYTES_MAX) return { taken: bytes.length, reply: 'endless' };
       if (this.#take(bytes[i]!)) return { taken: i + 1, reply: this.#finish() };
