@@ -6,7 +6,7 @@ import { link } from 'node:fs';
 import { concatBytes } from '../core/bytes/bytes.ts';
 import { domainOf } from '../core/format/domain-map.ts';
 import { formatMessageName, mailboxPath } from '../core/format/maildir-name.ts';
-import { formatDeliveredTo, formatReturnPath } from '../core/message/delivery-lines.ts';
+import { formatDeliveredTo, formatReturnPath, HeaderLineFinder } from '../core/message/delivery-lines.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
 import type { Clock } from '../host/clock.ts';
 import { type Files, NODE_FILES, type OpenFile } from '../host/files.ts';
@@ -41,6 +41,10 @@ export interface MaildirSettings {
 
 const KNOWN_MAILBOXES_MAX = 10_000;
 const DELIVERED: Outcome = { letter: 'K', text: 'did 1+0+0\n' };
+const LOOP: Outcome = {
+  letter: 'D',
+  text: 'This message is looping: it already has my Delivered-To line. (#5.4.6)\n',
+};
 const NO_MAILBOX: Outcome = { letter: 'D', text: 'Sorry, no mailbox can have that name. (#5.1.3)\n' };
 
 /** Delivers to Maildirs below `HOME/mail`. */
@@ -61,13 +65,14 @@ export class MaildirTransport implements LocalTransport {
   }
 
   /**
-   * Writes the message with its Return-Path and Delivered-To fields. An address with an empty local part is accepted
+   * Writes the message with its Return-Path and Delivered-To fields, unless it has that Delivered-To field already. An address with an empty local part is accepted
    * and dropped, as qmail-lspawn does.
    */
   async deliver(delivery: LocalDelivery): Promise<Outcome> {
     if (domainOf(delivery.address)?.length === delivery.address.length - 1) return { letter: 'K', text: '' };
     const path = mailboxPath(delivery.address);
     if (path === undefined) return NO_MAILBOX;
+    if (isLooping(delivery)) return LOOP;
     const folder = `${this.#settings.home}/mail/${path}`;
     try {
       await this.#deliverTo(folder, delivery);
@@ -182,4 +187,9 @@ export class MaildirTransport implements LocalTransport {
 /** The message with its Return-Path and Delivered-To lines on top. */
 function formatDelivered({ sender, address, message }: LocalDelivery): Uint8Array {
   return concatBytes([formatReturnPath(sender), formatDeliveredTo(address), message]);
+}
+
+/** Whether the message was in this mailbox before, and somebody sends it back. */
+function isLooping({ address, message }: LocalDelivery): boolean {
+  return new HeaderLineFinder(formatDeliveredTo(address)).receive(message) === 'found';
 }

@@ -29,7 +29,7 @@ export interface LspawnSettings {
 
 const AT = 64;
 const LF = 10;
-const SECONDS = 3_600;
+const TIMEOUT_SECONDS = 3_600;
 const DEFAULT_DELIVERY = bytesOf('./Mailbox');
 
 /** Delivers a message to one local recipient; never rejects. */
@@ -70,7 +70,8 @@ async function deliver(request: ReceivedRequest, settings: LspawnSettings): Prom
     words,
     message,
     env: environmentFor(home, ownBin),
-    timeoutMs: readControlNumber(home, 'timeoutlocal', SECONDS) * 1000,
+    // 0 is no limit.
+    timeoutMs: (readControlNumber(home, 'timeoutlocal', TIMEOUT_SECONDS) || Infinity) * 1000,
     pipes,
   });
 }

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { Assignment } from '../core/format/users-assign.ts';
 import { cutReport, LSPAWN_EXIT, outcomeOfLocal, REPORT_MAX } from '../core/policy/local-report.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
+import { SYSTEM_CLOCK } from '../host/clock.ts';
 import type { ReportPipes } from './lspawn-report-pipe.ts';
 
 /** One run. */
@@ -73,17 +74,17 @@ function untilEnd(child: ChildProcess, timeoutMs: number): Promise<LocalEnd> {
   const group = child.pid;
   return new Promise((resolve) => {
     let isOverdue = false;
-    let timer = setTimeout(() => {
+    let callOff = SYSTEM_CLOCK.after(timeoutMs, () => {
       isOverdue = true;
       signal(group, 'SIGTERM');
-      timer = setTimeout(() => signal(group, 'SIGKILL'), GRACE_MS);
-    }, timeoutMs);
+      callOff = SYSTEM_CLOCK.after(GRACE_MS, () => signal(group, 'SIGKILL'));
+    });
     child.on('error', () => {
-      clearTimeout(timer);
+      callOff();
       resolve(LSPAWN_EXIT.notRun);
     });
     child.on('exit', (code) => {
-      clearTimeout(timer);
+      callOff();
       // Some of its group may not have heard the first one.
       if (isOverdue) signal(group, 'SIGKILL');
       resolve(isOverdue ? 'overdue' : (code ?? 'crashed'));

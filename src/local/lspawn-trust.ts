@@ -24,10 +24,20 @@ const BELOW_HOME = [
 export function findUntrusted(home: string, programs: readonly string[]): string | undefined {
   const paths = BELOW_HOME.map((path) => `${home}${path}`);
   for (const program of programs) {
-    const real = realpathSync(program);
-    paths.push(real, dirname(real));
+    const real = realPathOf(program);
+    paths.push(dirname(program), real, dirname(real));
   }
   return paths.find((path) => isUntrusted(path));
+}
+
+/** Where the file really is; its own path if it is not there. @throws Error of the system */
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return path;
+    throw error;
+  }
 }
 
 function isUntrusted(path: string): boolean {

@@ -235,3 +235,16 @@ test('FolderFlusher tells only those who shared a flush that it failed', async (
     ['rejected', 'fulfilled', 'fulfilled'],
   );
 });
+
+test('deliver() refuses a message that was in the mailbox before, by its own line in the header alone', () =>
+  withHome(async (home) => {
+    const maildirs = transport(home);
+    const line = 'Delivered-To: ann@far.example\n';
+    const { letter, text } = await maildirs.deliver(mail('ann@far.example', `A: b\n${line}\nbody`));
+    assert.equal(letter, 'D');
+    assert.equal(text, 'This message is looping: it already has my Delivered-To line. (#5.4.6)\n');
+    const others = [line.replace('ann', 'Ann'), line.replace('\n', ' \n'), `\n${line}`, line.trimEnd()];
+    for (const other of others)
+      assert.equal((await maildirs.deliver(mail('ann@far.example', other))).letter, 'K', other);
+    assert.equal((await contents(join(home, 'mail/far.example/ann/new'))).length, others.length);
+  }));

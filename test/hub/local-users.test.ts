@@ -53,13 +53,17 @@ describe('the hub with users/cdb', noUser, () => {
     home.put('.qmail-dir', './Maildir/\n');
     home.put('.qmail-prog', `|cat > message; echo "$RECIPIENT $EXT"; id -u; echo three >&2; echo four\n`);
     home.put('.qmail-fwd', '&ann@hub.example\n');
-    await send('Joe', 'joe-dir', 'joe-PROG', 'joe-fwd', 'joe-none');
+    home.put('.qmail-loop', '&joe-loop@hub.example\n');
+    await send('Joe', 'joe-dir', 'joe-PROG', 'joe-fwd', 'joe-none', 'joe-loop');
     assert.equal(await outcome('Joe'), 'success "did 1+0+0/"');
     assert.equal(await outcome('joe-dir'), 'success "did 1+0+0/"');
     const printed = `joe-PROG@hub.example PROG/${home.uid}/three/four/did 0+0+1/`;
     assert.equal(await outcome('joe-PROG'), `success "${printed}"`);
     assert.match(await outcome('joe-fwd'), /^success "did 0\+1\+0\/qp \d+\/"$/);
     assert.equal(await outcome('joe-none'), 'failure "Sorry, no mailbox here by that name. (#5.1.1)/"');
+    await hub!.untilLogged(
+      /recipient=joe-loop@hub\.example text="This message is looping: it already has my/,
+    );
     await outcome('ann');
     const text = 'Subject: x\n\nFrom here\nend';
     const top = (local: string) => `Return-Path: <a@b\\.example>\nDelivered-To: ${local}@hub\\.example\n`;
