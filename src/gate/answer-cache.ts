@@ -5,12 +5,12 @@ import type { Clock } from '../host/clock.ts';
 
 /** See the head of this file. */
 export class AnswerCache<Answer> {
-  readonly #clock: Pick<Clock, 'nowMs'>;
+  readonly #clock: Pick<Clock, 'steadyMs'>;
   readonly #countMax: number;
   readonly #entries = new Map<string, { readonly answer: Answer; readonly untilMs: number }>();
 
   /** @param countMax answers that are kept */
-  constructor(clock: Pick<Clock, 'nowMs'>, countMax: number) {
+  constructor(clock: Pick<Clock, 'steadyMs'>, countMax: number) {
     this.#clock = clock;
     this.#countMax = countMax;
   }
@@ -18,7 +18,7 @@ export class AnswerCache<Answer> {
   /** The answer in an object, or undefined if there is none that holds. */
   get(key: string): { readonly answer: Answer } | undefined {
     const entry = this.#entries.get(key);
-    if (entry === undefined || entry.untilMs > this.#clock.nowMs()) return entry;
+    if (entry === undefined || entry.untilMs > this.#clock.steadyMs()) return entry;
     this.#entries.delete(key);
     return undefined;
   }
@@ -28,6 +28,6 @@ export class AnswerCache<Answer> {
     this.#entries.delete(key);
     const [oldest] = this.#entries.keys();
     if (this.#entries.size >= this.#countMax && oldest !== undefined) this.#entries.delete(oldest);
-    this.#entries.set(key, { answer, untilMs: this.#clock.nowMs() + lifeMs });
+    this.#entries.set(key, { answer, untilMs: this.#clock.steadyMs() + lifeMs });
   }
 }

@@ -134,10 +134,10 @@ class CheckServer {
   /** The reply, or undefined if there is none now; then it is not asked again for a while. */
   async ask(key: Uint8Array): Promise<SocketmapReply | undefined> {
     const { clock, complain } = this.#options;
-    if (clock.nowMs() < this.#avoidUntilMs) return undefined;
+    if (clock.steadyMs() < this.#avoidUntilMs) return undefined;
     const reply = await this.#client.ask(key);
     const isLost = reply === undefined;
-    this.#avoidUntilMs = isLost ? clock.nowMs() + AVOID_MS : 0;
+    this.#avoidUntilMs = isLost ? clock.steadyMs() + AVOID_MS : 0;
     if (isLost !== this.#isLost)
       complain?.(`Recipient check at ${this.#place} ${isLost ? 'does not answer' : 'answers again'}`);
     this.#isLost = isLost;

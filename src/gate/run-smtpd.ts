@@ -140,7 +140,7 @@ class SmtpdConnection {
     });
     const { sessionSecondsMax } = extensions;
     this.#endMs =
-      sessionSecondsMax > 0 ? options.clock.nowMs() + sessionSecondsMax * 1000 : Number.POSITIVE_INFINITY;
+      sessionSecondsMax > 0 ? options.clock.steadyMs() + sessionSecondsMax * 1000 : Number.POSITIVE_INFINITY;
   }
 
   async serve(): Promise<number> {
@@ -187,7 +187,7 @@ class SmtpdConnection {
   async #read(): Promise<void> {
     await this.#flush();
     if (this.#stop !== undefined) return;
-    const isOver = this.#options.clock.nowMs() >= this.#endMs;
+    const isOver = this.#options.clock.steadyMs() >= this.#endMs;
     const bytes = isOver ? 'late' : await this.#within(this.#options.input.read());
     if (bytes === 'late') this.#stop = 'timeout';
     else if (bytes === undefined) this.#session.receiveEnd();
@@ -203,7 +203,7 @@ class SmtpdConnection {
   async #within<T>(work: Promise<T>): Promise<T | 'late'> {
     const { clock } = this.#options;
     // What the session's end leaves is enough for its last words.
-    const leftMs = Math.max(this.#endMs - clock.nowMs(), LAST_WORDS_MS);
+    const leftMs = Math.max(this.#endMs - clock.steadyMs(), LAST_WORDS_MS);
     const limitMs = Math.min(this.#controls.timeoutMs, leftMs);
     let callOff = (): void => {};
     const late = new Promise<'late'>((resolve) => {

@@ -37,7 +37,7 @@ export class ServerMemory {
 
   /** The servers in the order in which to try them: as given, but for those that were lost a short while ago. */
   order(servers: readonly ServerAddress[]): ServerAddress[] {
-    const nowMs = this.#options.clock.nowMs();
+    const nowMs = this.#options.clock.steadyMs();
     const isAvoided = (server: ServerAddress) => (this.#lost.get(keyOf(server))?.untilMs ?? nowMs) > nowMs;
     return [
       ...servers.filter((server) => !isAvoided(server)),
@@ -69,7 +69,7 @@ export class ServerMemory {
       if (this.#lost.delete(key)) onChange?.(server, true);
       return;
     }
-    const untilMs = clock.nowMs() + AVOID_MS;
+    const untilMs = clock.steadyMs() + AVOID_MS;
     if (lost === undefined) {
       this.#lost.set(key, { exit, untilMs, isBeingTried: false });
       onChange?.(server, false);
