@@ -197,8 +197,8 @@ function draw(rows: readonly Depth[]): string {
       title: 'start to first delivery',
       unit: 's',
       lines: [
-        { name: 'of a new message', points: points((row) => row.freshMs / 1000) },
-        { name: 'all are due', points: points((row) => row.dueMs && row.dueMs / 1000) },
+        { name: 'new message', points: points((row) => row.freshMs / 1000) },
+        { name: 'all of them due', points: points((row) => row.dueMs && row.dueMs / 1000) },
       ],
     },
   ]);

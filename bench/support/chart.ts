@@ -78,7 +78,7 @@ function drawPanel({ title, unit, lines }: Panel, xTitle: string): string {
     const path = `M${dots.map((dot) => dot.join(' ')).join('L')}`;
     parts.push(`<path class="l${n}" fill="none" stroke-width="2" stroke-dasharray="${dash}" d="${path}"/>`);
     for (const [x, y] of dots) parts.push(`<circle class="d${n}" cx="${x}" cy="${y}" r="${radius}"/>`);
-    const at = n * 130;
+    const at = n * 150;
     parts.push(`<path class="l${n}" stroke-width="2" stroke-dasharray="${dash}" d="M${at} -9h22"/>`);
     parts.push(`<text x="${at + 28}" y="-5">${line.name}</text>`);
   });
