@@ -130,11 +130,8 @@ describe('hub-lspawn, started by the hub', noUser, () => {
   });
 
   it('lets what runs end when it is told to stop', async () => {
-    home.put('.qmail-wait', '|echo $$ > started; read line < go; echo "$line"\n');
+    home.put('.qmail-wait', '|echo $$ > started; until test -s go; do sleep 0.05; done; cat go\n');
     await start(['child']);
-    const { status } = spawnSync('mkfifo', [join(home.folder, 'go')]);
-    assert.equal(status, 0);
-    if (IS_ROOT) chownSync(join(home.folder, 'go'), home.uid, home.gid);
     const delivered = deliver('joe-wait@x');
     await home.untilWritten('started');
     helper!.kill('SIGTERM');

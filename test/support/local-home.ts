@@ -83,6 +83,12 @@ export class LocalHome {
     return readdirSync(join(this.folder, name, 'new')).map((file) => this.read(join(name, 'new', file)));
   }
 
+  /** Removes the user's files, but no folders. */
+  empty(): void {
+    for (const entry of readdirSync(this.folder, { withFileTypes: true }))
+      if (entry.isFile()) rmSync(join(this.folder, entry.name));
+  }
+
   /** Resolves when a file of the user has content. */
   async untilWritten(name: string): Promise<void> {
     const hasContent = () => (statSync(join(this.folder, name), { throwIfNoEntry: false })?.size ?? 0) > 0;
