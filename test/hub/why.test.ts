@@ -72,7 +72,7 @@ describe('mini-qmail why', () => {
       /failed for now for <slow@far\.example>, by .*450 .*; next attempt \d{4}-/,
       /operator: bounce, done\n/,
       /failed for good for <slow@far\.example>: The administrator/,
-      /returned to <joe@hub\.example>, in message \d+\n {2}not in the queue any more\n$/,
+      /returned to <joe@hub\.example>, in message \d+\n {2}bounced, and kept: mini-qmail queue resend \d+ sends it again\n$/,
     ])
       assert.match(stdout, line);
     for (const word of ['joe@hub.example', 'gone@far.example', 'one@hub.example', '<one@hub.example>'])
