@@ -97,7 +97,8 @@ export class SitePolicy {
 
   /** Tells that something is not as a policy in its test mode wants it. */
   tellTest(host: string, reason: string): void {
-    this.#settings.log?.write('tls.testing', { destination: this.#destination.host, host, reason });
+    const { log } = this.#settings;
+    if (log !== undefined) log.write('tls.testing', { destination: this.#destination.host, host, reason });
   }
 
   #verified(name: string): TlsDemand {

@@ -79,9 +79,8 @@ export function parseStsPolicy(body: Uint8Array): StsPolicy | undefined {
 
 /** What stands before and behind the first separator, without blanks around; without one the second is empty. */
 function splitAt(text: string, separator: string): [string, string] {
-  const at = text.indexOf(separator);
-  if (at < 0) return [trimBlanks(text), ''];
-  return [trimBlanks(text.substring(0, at)), trimBlanks(text.substring(at + 1))];
+  const before = text.split(separator, 1)[0]!;
+  return [trimBlanks(before), trimBlanks(text.substring(before.length + 1))];
 }
 
 function trimBlanks(text: string): string {
@@ -135,8 +134,8 @@ export function isHostName(text: string): boolean {
 
 /** Whether a policy names a host. @param host in lower case, without a dot at the end */
 export function isHostOfPolicy(policy: StsPolicy, host: string): boolean {
-  const dot = host.indexOf('.');
-  const wildcard = dot <= 0 ? undefined : `*${host.substring(dot)}`;
+  const label = host.split('.', 1)[0]!;
+  const wildcard = label === '' ? undefined : `*${host.substring(label.length)}`;
   for (let i = 0; i < policy.mx.length; i++) {
     if (policy.mx[i] === host || policy.mx[i] === wildcard) return true;
   }

@@ -83,11 +83,11 @@ function parseRule(text: string): TlsRule | string {
   let isAlone = level === 'none' || level === 'verify';
   for (let i = 1; i < words.length; i++) {
     const word = words[i]!.trim();
-    const value = word.substring(word.indexOf('=') + 1);
     if (word === 'only' && level !== 'dane') isAlone = true;
-    else if (level === 'verify' && word.substring(0, 5) === 'name=' && value !== '') {
-      names.push(value.toLowerCase());
-    } else if (level === 'verify' && word.substring(0, 3) === 'ca=' && value !== '') ca = value;
+    else if (level === 'verify' && word.length > 5 && word.substring(0, 5) === 'name=') {
+      names.push(word.substring(5).toLowerCase());
+    } else if (level === 'verify' && word.length > 3 && word.substring(0, 3) === 'ca=')
+      ca = word.substring(3);
     else return `"${word}" is not an option of ${level}`;
   }
   return { level, names, ca, isAlone };
