@@ -123,11 +123,15 @@ describe('the hub with users/cdb', noUser, () => {
     while (!hasEnded(Number(home.read('child')))) await setImmediate();
   });
 
-  it('stops within its time while a program hangs, and delivers again after a restart', async () => {
+  it('stops within its time while programs hang or are left behind, and delivers again after a restart', async () => {
     home.put('.qmail-wait', '|echo $PPID >> starts; exec sleep 1000\n');
-    await send('joe-wait');
-    await home.untilWritten('starts');
+    home.put('.qmail-left', '|sleep 1000 & echo $! > left\n');
+    await send('joe-wait', 'joe-left');
+    await Promise.all(['starts', 'left'].map((file) => home.untilWritten(file)));
     assert.equal(await hub!.end(), 0);
+    // Its output stays open; that does not hold it up for long.
+    assert.equal(await outcome('joe-left'), 'success "did 0+0+1/"');
+    process.kill(Number(home.read('left')), 'SIGKILL');
     assert.match(hub!.log.text, /hub\.cut/);
     process.kill(-Number(home.read('starts')), 'SIGKILL');
     home.put('.qmail-wait', './Mailbox\n');
