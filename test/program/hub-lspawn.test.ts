@@ -40,8 +40,10 @@ afterEach(async () => {
 /** Starts a helper that takes requests when this resolves. */
 async function start(args: readonly string[], uid?: number): Promise<void> {
   const options = uid === undefined ? {} : { uid, gid: uid };
+  // What one that is killed leaves behind goes with the home.
+  const env = { QMAILHOME: home.path, TMPDIR: uid === undefined ? home.path : '/tmp' };
   helper = spawn(PROGRAM, args, {
-    env: { QMAILHOME: home.path },
+    env,
     stdio: ['pipe', 'pipe', 'pipe'],
     ...options,
   });
