@@ -3,9 +3,8 @@
 // The servers are read first and apart, because trouble with them comes before trouble with message or envelope.
 // Source: the qmail-qmqpc manual page.
 
-import { bytesOf } from '../core/bytes/bytes.ts';
 import { parseQueueEnvelope } from '../core/format/queue-envelope.ts';
-import { parseServerEntries, type ServerAddress, splitServerList } from '../core/format/server-list.ts';
+import { parseServerEntries, parseServerVariable, type ServerAddress } from '../core/format/server-list.ts';
 import { QUEUE_EXIT } from '../core/policy/outcome.ts';
 import { encodeQmqpRequest } from '../core/protocol/qmqp/client-session.ts';
 import { type Clock, SYSTEM_CLOCK } from '../host/clock.ts';
@@ -28,10 +27,8 @@ export function readQmqpServers({ home, env }: { home: string; env: Environment 
     // Not used for anything, but an installation whose `me` cannot be read is broken, and the original says so.
     readControlLine(home, 'me');
     const chosen = env['QMQPSERVERS'];
-    const entries =
-      chosen !== undefined && chosen !== ''
-        ? splitServerList(bytesOf(chosen))
-        : readControlList(home, 'qmqpservers');
+    if (chosen !== undefined && chosen !== '') return { servers: parseServerVariable(Buffer.from(chosen)) };
+    const entries = readControlList(home, 'qmqpservers');
     return entries === undefined
       ? { exit: QUEUE_EXIT.configuration }
       : { servers: parseServerEntries(entries) };

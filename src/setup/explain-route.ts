@@ -4,7 +4,8 @@
 import { chooseQueueProgram } from '../client/open-queue-program.ts';
 import { readQmqpServers } from '../client/qmqp-submit.ts';
 import { parseControlList } from '../core/format/control-file.ts';
-import { parseServerEntries, splitServerList } from '../core/format/server-list.ts';
+import { readServerEntry, readServerVariable, type ServerEntry } from '../core/format/server-list.ts';
+import { formatPlace } from '../core/format/server-list-place.ts';
 import { readFileIfPresent } from '../host/control.ts';
 import { showBytes } from './show-bytes.ts';
 
@@ -44,37 +45,48 @@ export function findRoute(
     return { kind: 'none', reason, notes: [] };
   }
   const entries = listEntries(home, env['QMQPSERVERS']);
-  const isUsable = (entry: Uint8Array) => parseServerEntries([entry]).length > 0;
-  const notes = entries
-    .filter(({ entry }) => !isUsable(entry))
-    .map(({ entry, where }) => `${where} is passed over: ${showBytes(entry)} is no address of a server`);
-  const first = entries.find(({ entry }) => isUsable(entry));
+  const notes = entries.flatMap(({ text, where, entry }) => noteOn(entry, where, showBytes(text)));
+  const first = entries.find(({ entry }) => 'server' in entry);
   const [server] = found.servers;
   if (first === undefined || server === undefined) {
     return { kind: 'none', reason: `${source} has no address of a server`, notes };
   }
-  const host = server.host.includes(':') ? `[${server.host}]` : server.host;
   const others = found.servers.length - 1;
   const reason = others > 0 ? `${first.where}, the first of ${others + 1}` : first.where;
-  return { kind: 'qmqp', target: `${host}:${server.port}`, reason, notes };
+  const target = formatPlace(server).replace('qmqp://', '');
+  return { kind: 'qmqp', target, reason, notes };
 }
 
-function listEntries(home: string, chosen: string | undefined): { entry: Uint8Array; where: string }[] {
+/** What is to be known about an entry of the list beside the server that it names. */
+function noteOn(entry: ServerEntry, where: string, text: string): string[] {
+  if ('skipped' in entry) return [`${where} is passed over: ${text}: ${entry.skipped}`];
+  if (entry.hasComment) return [`${where}: what follows the address in ${text} is ignored, its port is 628`];
+  return [];
+}
+
+interface ListedEntry {
+  readonly text: Uint8Array;
+  readonly where: string;
+  readonly entry: ServerEntry;
+}
+
+function listEntries(home: string, chosen: string | undefined): ListedEntry[] {
   if (chosen) {
-    return splitServerList(Buffer.from(chosen)).map((entry, i) => ({
-      entry,
+    return readServerVariable(Buffer.from(chosen)).map((entry, i) => ({
+      ...entry,
       where: `QMQPSERVERS, entry ${i + 1}`,
     }));
   }
   const content = readFileIfPresent(`${home}/control/qmqpservers`) ?? new Uint8Array(0);
-  const found: { entry: Uint8Array; where: string }[] = [];
+  const found: ListedEntry[] = [];
   let line = 0;
   for (let from = 0; from < content.length; ) {
     const lf = content.indexOf(LF, from);
     const end = lf < 0 ? content.length : lf;
     line++;
     const where = `control/qmqpservers:${line}`;
-    for (const entry of parseControlList(content.subarray(from, end))) found.push({ entry, where });
+    for (const text of parseControlList(content.subarray(from, end)))
+      found.push({ text, where, entry: readServerEntry(text) });
     from = end + 1;
   }
   return found;

@@ -94,14 +94,14 @@ test('explain connects to nobody and starts no queue program', async () => {
   });
   await new Promise<void>((resolve) => server.listen({ host: '127.0.0.1', port: 0 }, resolve));
   const { port } = server.address() as { port: number };
-  const servers = `x,qmqp://127.0.0.1:${port}`;
+  const servers = `[x],qmqp://127.0.0.1:${port}`;
   const { exit, stdout } = await explain({ args: ['sendmail', '-t'], env: { QMQPSERVERS: servers } });
   assert.equal(exit, 0);
   assert.match(
     stdout,
     new RegExp(`goes to {4}QMQP server 127\\.0\\.0\\.1:${port}\\n +QMQPSERVERS, entry 2\\n`),
   );
-  assert.match(stdout, /QMQPSERVERS, entry 1 is passed over: x is no address/);
+  assert.match(stdout, /QMQPSERVERS, entry 1 is passed over: \[x\]: it is no address/);
   assert.match(stdout, /Nothing was sent\.\n$/);
   await new Promise((resolve) => server.close(resolve));
   assert.equal(connections, 0);
@@ -125,7 +125,7 @@ test('explain ends as the program would: refused, or no server', async () => {
   const unserved = await explain({ args: ['sendmail', '-t'], control: { qmqpservers: 'hub.example\n' } });
   assert.equal(unserved.exit, 111);
   assert.match(unserved.stdout, /goes to {4}nobody: .*\n +control\/qmqpservers has no address of a server\n/);
-  assert.match(unserved.stdout, /control\/qmqpservers:1 is passed over: hub\.example is no address/);
+  assert.match(unserved.stdout, /control\/qmqpservers:1 is passed over: hub\.example: it is no address/);
 });
 
 test('explain names the file that sendmail can only call a read error', async () => {
