@@ -11,8 +11,8 @@ const NODE = join(ROOT, 'node_modules/node/bin/node');
 // dpkg-query's own placeholder.
 const VERSION_FORMAT = `\${Version}`;
 const HELPERS = new Set(['measure']);
-// An hour: only when it is asked for by name.
-const LONG = new Set(['soak']);
+// Many minutes, gigabytes of disk: only when asked for by name.
+const LONG = new Set(['hub-depth', 'soak']);
 
 /** First line that a command prints, or undefined if it cannot be run. */
 function firstLine(command, args) {
