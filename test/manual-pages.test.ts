@@ -238,7 +238,7 @@ describe('qmail-control.5', () => {
     let count = 0;
     for (const files of sources.values()) {
       for (const [path, text] of files) {
-        for (const [file, value] of numberDefaultsOf(text)) {
+        for (const [file, value] of numberDefaultsOf(text, [...files.values()])) {
           const fallbacks = rows
             .filter((row) => row.file === file && row.readers.some((name) => sources.get(name)?.has(path)))
             .map((row) => row.fallback);

@@ -115,6 +115,8 @@ const PLANTED: readonly { name: string; rule: Rule; bad: readonly string[]; good
       'bytes.slice(1)',
       'this.#bytes.indexOf(3)',
       'f(x).slice(1)',
+      'function f(text: string, bytes: Uint8Array) { bytes.slice(1) }',
+      'function f(a: string) { a.slice(1) }\nfunction g(a: Uint8Array) { a.slice(1) }',
       'Uint8Array.from(a)',
       'Array.of(1)',
       'Object.entries(a)',
@@ -132,6 +134,9 @@ const PLANTED: readonly { name: string; rule: Rule; bad: readonly string[]; good
     ],
     good: [
       "'abc'.indexOf(c)",
+      'function f(text: string) { text.slice(1) }',
+      'const words: readonly string[] = f();\nwords.indexOf(a)',
+      'const text = textOf(bytes);\ntext.slice(1)',
       'SAFE_MARKS.indexOf(c)',
       'bytes.subarray(1)',
       'Object.keys(a)',

@@ -153,7 +153,8 @@ export class IntakeGuard implements Pick<Queue, 'begin'> {
     if (this.#short[what] === isShort) return;
     this.#short[what] = isShort;
     const { log, clock } = this.#options;
-    log.write(isShort ? 'intake.stopped' : 'intake.resumed', { reason: what });
+    if (isShort) log.write('intake.stopped', { reason: what });
+    else log.write('intake.resumed', { reason: what });
     if (what === 'disk' && isShort && !this.#isClosed) {
       const again = () => {
         void this.#ask();

@@ -2,13 +2,12 @@
 // reads the same, since it writes down anew what is still to be recognised.
 
 import { readControlNumber } from '../host/control.ts';
-import { DEFAULT_RESUBMISSION_LIMITS, type ResubmissionLimits } from '../queue/resubmissions.ts';
+import { type ResubmissionLimits, SEEN_COUNT_MAX, SEEN_WINDOW_SECONDS } from '../queue/resubmissions.ts';
 
 /** From `HOME/control/resubmissionwindow`, in seconds, and `HOME/control/resubmissioncount`. @throws SystemError */
 export function readResubmissionLimits(home: string): ResubmissionLimits {
-  const { windowMs, countMax } = DEFAULT_RESUBMISSION_LIMITS;
   return {
-    windowMs: readControlNumber(home, 'resubmissionwindow', windowMs / 1000) * 1000,
-    countMax: readControlNumber(home, 'resubmissioncount', countMax),
+    windowMs: readControlNumber(home, 'resubmissionwindow', SEEN_WINDOW_SECONDS) * 1000,
+    countMax: readControlNumber(home, 'resubmissioncount', SEEN_COUNT_MAX),
   };
 }

@@ -15,8 +15,15 @@ export interface ResubmissionLimits {
   readonly countMax: number;
 }
 
-/** A day, for clients that spill and send later; and what takes about 25 MB of memory and 6 MB of disk. */
-export const DEFAULT_RESUBMISSION_LIMITS: ResubmissionLimits = { windowMs: 86_400_000, countMax: 200_000 };
+/** A day, for clients that spill and send later. */
+export const SEEN_WINDOW_SECONDS = 86_400;
+/** About 25 MB of memory and 6 MB of disk. */
+export const SEEN_COUNT_MAX = 200_000;
+/** What holds unless somebody says otherwise. */
+export const DEFAULT_RESUBMISSION_LIMITS: ResubmissionLimits = {
+  windowMs: SEEN_WINDOW_SECONDS * 1000,
+  countMax: SEEN_COUNT_MAX,
+};
 
 /** An accepted message as it is remembered. */
 export interface Seen {

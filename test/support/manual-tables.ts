@@ -55,12 +55,17 @@ export function constantOf(source: string, name: string): number {
   return Number(value[1]!.replaceAll('_', '')) * 2 ** Number(value[2] ?? 0);
 }
 
-/** Number files that a source reads, each with its default. @throws Error if a default is neither a number nor a constant */
-export function numberDefaultsOf(text: string): [string, number][] {
+/**
+ * Number files that a source reads, each with its default, which is a number, a constant of the source, or one that it
+ * imports from another of the program's sources. @throws Error if it is none of them
+ */
+export function numberDefaultsOf(text: string, others: readonly string[]): [string, number][] {
   const calls = text.matchAll(/\breadControlNumber\((?:\w+\.)?home, '(\w+)', (\w+)\)/g);
   return [...calls].map(([, file, value]) => [
     file!,
-    /^\d/.test(value!) ? Number(value!.replaceAll('_', '')) : constantOf(text, value!),
+    /^\d/.test(value!)
+      ? Number(value!.replaceAll('_', ''))
+      : constantOf([text, ...others].find((source) => source.includes(`const ${value} = `)) ?? text, value!),
   ]);
 }
 

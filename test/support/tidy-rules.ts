@@ -55,9 +55,20 @@ const KNOWN_TEXT_OR_ARRAY = new Set([
   'grammar.withArgument',
 ]);
 
-function isKnown(receiver: string, method: string): boolean {
+function isKnown(receiver: string, method: string, code: string): boolean {
   if (method === 'keys') return receiver === 'Object';
+  if (/^\w+$/.test(receiver) && isDeclaredAsTextOrArray(receiver, code)) return true;
   return /['"`]$/.test(receiver) || /^[A-Z][A-Z_]+$/.test(receiver) || KNOWN_TEXT_OR_ARRAY.has(receiver);
+}
+
+/** Whether everything of that name in the source is declared to be a string or a real array. */
+function isDeclaredAsTextOrArray(name: string, code: string): boolean {
+  const types = [...code.matchAll(new RegExp(`\\b${name}\\??: ((?:readonly )?\\w+(?:\\[\\])?)`, 'g'))];
+  const texts = [...code.matchAll(new RegExp(`\\bconst ${name} = (\\w+)\\(`, 'g'))];
+  const isEach =
+    types.every(([, type]) => type === 'string' || type!.endsWith('[]')) &&
+    texts.every(([, call]) => call === 'textOf' || call === 'lowerText');
+  return isEach && types.length + texts.length > 0;
 }
 
 /** Core calls nothing that an ES5 engine with typed arrays (Duktape) lacks, and has no syntax that cannot be lowered. */
@@ -67,7 +78,9 @@ export const findBeyondEs5: Rule = (text) => {
     matches(code, pattern, ([word]) => `uses ${word.replace(/\s*\($/, '()')}`),
   );
   const calls = matches(code, ON_ARRAYS_AND_TEXT, ([, receiver, method]) =>
-    isKnown(receiver!, method!) ? undefined : `calls .${method}() of ${receiver}, which may be a Uint8Array`,
+    isKnown(receiver!, method!, code)
+      ? undefined
+      : `calls .${method}() of ${receiver}, which may be a Uint8Array`,
   );
   const patterns = regexes.flatMap(({ line, pattern, flags }) =>
     /\(\?<|\\p\{/.test(pattern) || /[^gim]/.test(flags) ? [`${line}: uses /${pattern}/${flags}`] : [],
