@@ -44,7 +44,7 @@ export function findRoute(
     const reason = `${source} cannot be used: queue program exit code ${found.exit}; check ${home}/control`;
     return { kind: 'none', reason, notes: [] };
   }
-  const entries = listEntries(home, env['QMQPSERVERS']);
+  const entries = listServerEntries(home, env['QMQPSERVERS']);
   const notes = entries.flatMap(({ text, where, entry }) => noteOn(entry, where, showBytes(text)));
   const first = entries.find(({ entry }) => 'server' in entry);
   const [server] = found.servers;
@@ -64,13 +64,16 @@ function noteOn(entry: ServerEntry, where: string, text: string): string[] {
   return [];
 }
 
-interface ListedEntry {
+/** An entry of a list of servers. */
+export interface ListedEntry {
   readonly text: Uint8Array;
+  /** The line of the file, or the number of the entry in the variable. */
   readonly where: string;
   readonly entry: ServerEntry;
 }
 
-function listEntries(home: string, chosen: string | undefined): ListedEntry[] {
+/** Lists the entries of `$QMQPSERVERS` if that is chosen, else those of HOME/control/qmqpservers. @throws SystemError */
+export function listServerEntries(home: string, chosen: string | undefined): ListedEntry[] {
   if (chosen) {
     return readServerVariable(Buffer.from(chosen)).map((entry, i) => ({
       ...entry,
