@@ -2,6 +2,9 @@
 // their verdicts and brings them to the queue. The last settlement, and only that, names the time of the next attempt.
 
 import type { DomainMap } from '../core/format/domain-map.ts';
+import type { Notification } from '../core/policy/bounce-report.ts';
+import { EXPIRED } from '../core/policy/bounce-status.ts';
+import { NOTIFY } from '../core/policy/notification.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
 import { isDying, nextAttemptByMs, nextAttemptMs } from '../core/policy/retry-schedule.ts';
 import { type Destination, findDestination, readChosenKey } from '../core/policy/route.ts';
@@ -10,7 +13,6 @@ import type { Job, Queue, Settled, Verdict } from '../queue/queue.ts';
 
 /** Recipients that one transaction may have (RFC 5321 section 4.5.3.1.8 lets every server take so many). */
 const RECIPIENTS_MAX = 100;
-const EXPIRED = "I'm not going to try again; this message has been in the queue too long.\n";
 
 /** A recipient of a job. */
 export type JobRecipient = Job['recipients'][number];
@@ -40,26 +42,38 @@ export interface RetryPolicy {
   readonly retrySeconds: readonly number[] | undefined;
 }
 
+/** Tells the sender what it asked to be told; rejects if that is not on stable storage. */
+export type TellSender = (job: Job, notifications: readonly Notification[], untilMs: number) => Promise<void>;
+
+/** What an attempt works with. */
+export interface AttemptSettings {
+  readonly queue: Queue;
+  readonly policy: RetryPolicy;
+  /** Age at which a sender that asked for it is told of a delay, seconds; 0 for never. */
+  readonly delaywarning: number;
+  readonly tell: TellSender;
+}
+
 /** A job under way. */
 export class Attempt {
   readonly job: Job;
-  readonly #queue: Queue;
-  readonly #policy: RetryPolicy;
+  readonly #settings: AttemptSettings;
   #startMs: number;
   #message: Promise<Uint8Array> | undefined;
   #readers = 0;
   #verdicts: Verdict[] = [];
+  /** What the sender is to be told before the verdicts are settled. */
+  #notifications: Notification[] = [];
   /** Units that have not been judged yet. */
   unitsLeft = 0;
   /** Whether a settlement is being written. */
   settling = false;
 
   /** @param startMs now; the schedule counts from here, however long the attempt takes */
-  constructor(job: Job, queue: Queue, startMs: number, policy: RetryPolicy) {
+  constructor(job: Job, startMs: number, settings: AttemptSettings) {
     this.job = job;
-    this.#queue = queue;
     this.#startMs = startMs;
-    this.#policy = policy;
+    this.#settings = settings;
   }
 
   /** Part of it was cut short, and begins anew: the schedule counts from now. */
@@ -113,7 +127,7 @@ export class Attempt {
 
   /** The message's bytes, read once for all units that run at a time. @throws SystemError */
   message(): Promise<Uint8Array> {
-    this.#message ??= this.#queue.read(this.job.id);
+    this.#message ??= this.#settings.queue.read(this.job.id);
     this.#readers++;
     return this.#message;
   }
@@ -123,24 +137,40 @@ export class Attempt {
     if (--this.#readers === 0) this.#message = undefined;
   }
 
-  /** Takes the outcome of one recipient; a deferral of a message that is too old is a failure. */
-  judge(recipient: JobRecipient, outcome: Outcome): Judged {
+  /**
+   * Takes the outcome of one recipient; a deferral of a message that is too old is a failure.
+   * @param handing what a success amounts to; undefined if the next host tells the sender of it
+   */
+  judge(recipient: JobRecipient, outcome: Outcome, handing: 'delivered' | 'relayed' | undefined): Judged {
     const { index } = recipient;
+    const { text } = outcome;
     if (outcome.letter === 'K') {
       this.#verdicts.push({ index, state: 'done' });
-      return { kind: 'success', text: outcome.text };
+      if (handing !== undefined && isAsked(recipient, NOTIFY.success))
+        this.#notifications.push({ ...recipient, action: handing, report: text });
+      return { kind: 'success', text };
     }
-    const isFinal = isDying(this.job.birthMs, this.#startMs, this.#policy.lifetimeSeconds);
-    if (outcome.letter === 'Z' && !isFinal)
-      return { kind: 'deferral', text: outcome.text, nextMs: this.#nextMs() };
-    const report = outcome.letter === 'Z' ? outcome.text + EXPIRED : outcome.text;
+    const isFinal = isDying(this.job.birthMs, this.#startMs, this.#settings.policy.lifetimeSeconds);
+    if (outcome.letter === 'Z' && !isFinal) {
+      if (isAsked(recipient, NOTIFY.delay) && this.#isDelayed()) {
+        this.#verdicts.push({ index, state: 'warned' });
+        this.#notifications.push({ ...recipient, action: 'delayed', report: text });
+      }
+      return { kind: 'deferral', text, nextMs: this.#nextMs() };
+    }
+    const report = outcome.letter === 'Z' ? text + EXPIRED : text;
     this.#verdicts.push({ index, state: 'failed', report });
     return { kind: 'failure', text: report };
   }
 
+  #isDelayed(): boolean {
+    const { delaywarning } = this.#settings;
+    return delaywarning > 0 && this.#startMs - this.job.birthMs >= delaywarning * 1000;
+  }
+
   #nextMs(): number {
     const { birthMs, channel } = this.job;
-    const { retrySeconds } = this.#policy;
+    const { retrySeconds } = this.#settings.policy;
     return retrySeconds === undefined
       ? nextAttemptMs(birthMs, this.#startMs, channel)
       : nextAttemptByMs(birthMs, this.#startMs, retrySeconds);
@@ -151,17 +181,36 @@ export class Attempt {
     return this.unitsLeft === 0 || this.#verdicts.length > 0;
   }
 
-  /** Brings what was judged so far to the queue; after a failure the same is settled at the next call. */
+  /** Tells the sender what it asked for, and brings what was judged so far to the queue; after a failure the same is settled at the next call. */
   async settle(): Promise<Settled & { readonly over: boolean }> {
     const over = this.unitsLeft === 0;
     const verdicts = this.#verdicts;
     this.#verdicts = [];
     const next = over ? this.#nextMs() : undefined;
     try {
-      return { ...(await this.#queue.settle(this.job, verdicts, next)), over };
+      await this.#tellSender();
+      return { ...(await this.#settings.queue.settle(this.job, verdicts, next)), over };
     } catch (error) {
       this.#verdicts = [...verdicts, ...this.#verdicts];
       throw error;
     }
   }
+
+  /** Before the verdicts: after a crash in between the sender is told once more, never not at all. */
+  async #tellSender(): Promise<void> {
+    const { tell, policy } = this.#settings;
+    const notifications = this.#notifications;
+    if (notifications.length === 0) return;
+    this.#notifications = [];
+    try {
+      await tell(this.job, notifications, this.job.birthMs + policy.lifetimeSeconds * 1000);
+    } catch (error) {
+      this.#notifications = [...notifications, ...this.#notifications];
+      throw error;
+    }
+  }
+}
+
+function isAsked({ dsn }: JobRecipient, what: number): boolean {
+  return dsn?.notify !== undefined && (dsn.notify & what) !== 0;
 }

@@ -8,7 +8,7 @@ import { NO_CONNECTION, NO_DOMAIN } from '../core/policy/smtp-report.ts';
 import type { Log } from '../host/log.ts';
 import { reasonOf } from '../host/system-error.ts';
 import type { Channel, Job, Queue, Settled } from '../queue/queue.ts';
-import { Attempt, type JobRecipient, type RetryPolicy, type Unit } from './attempt.ts';
+import { Attempt, type AttemptSettings, type JobRecipient, type RetryPolicy, type Unit } from './attempt.ts';
 import { type Contact, Scheduler, type SchedulerSettings, type Taken, type Ticket } from './scheduler.ts';
 import type { Via } from './transport.ts';
 
@@ -20,6 +20,8 @@ export interface UnitResult {
   readonly outcomes: readonly Outcome[];
   readonly contact: Contact;
   readonly via?: Via;
+  /** Whether the next host tells the sender of successes. */
+  readonly passedOn?: boolean;
 }
 
 /** Delivers a unit's message. `onAnswer` is to be called when the partner answers. */
@@ -33,9 +35,10 @@ export type RunUnit = (
 /** What a channel is made of. */
 export interface ChannelSettings
   extends Pick<
-    SchedulerSettings,
-    'concurrency' | 'limitOf' | 'groupOf' | 'backOffMaxMs' | 'trusting' | 'clock'
-  > {
+      SchedulerSettings,
+      'concurrency' | 'limitOf' | 'groupOf' | 'backOffMaxMs' | 'trusting' | 'clock'
+    >,
+    Pick<AttemptSettings, 'delaywarning' | 'tell'> {
   readonly channel: Channel;
   readonly queue: Queue;
   readonly log: Log;
@@ -138,7 +141,7 @@ export class ChannelDriver {
     }
     // What comes after stop() stays as it is in the queue.
     for (const job of this.#stopped ? [] : (jobs ?? [])) {
-      const attempt = new Attempt(job, queue, startMs, retryOf(job.destination));
+      const attempt = new Attempt(job, startMs, { ...this.#settings, policy: retryOf(job.destination) });
       for (const [lane, units] of byLane(attempt.split(smtproutes()))) {
         const taken = this.#scheduler.add(lane, units);
         if (taken !== undefined) void this.#run(taken);
@@ -265,12 +268,14 @@ export class ChannelDriver {
   }
 
   #logDelivery(
-    { attempt }: Unit,
+    { attempt, destination }: Unit,
     recipient: JobRecipient,
-    { outcome, via, ms }: { outcome: Outcome; via?: Via; ms: number },
+    { outcome, via, ms, passedOn }: { outcome: Outcome; via?: Via; ms: number; passedOn?: boolean },
   ): void {
-    const { kind, text, nextMs } = attempt.judge(recipient, outcome);
     const { id, channel } = attempt.job;
+    const isHome = channel === 'local' || destination?.protocol === 'lmtp';
+    const handing = passedOn === true ? undefined : isHome ? 'delivered' : 'relayed';
+    const { kind, text, nextMs } = attempt.judge(recipient, outcome, handing);
     this.#settings.log.write(`delivery.${kind}`, {
       ...{ id, channel, recipient: recipient.address, text: oneLine(text), ms },
       ...{ host: via?.host, tls: via?.tls },

@@ -50,7 +50,23 @@ export function readDeliveryControls(home: string): DeliveryControls {
     bouncehost: line('bouncehost'),
     doublebounceto: readControlLine(home, 'doublebounceto') ?? bytesOf('postmaster'),
     doublebouncehost: line('doublebouncehost'),
+    ...readNoticeControls(home),
   };
+}
+
+function readNoticeControls(home: string) {
+  const bounceformat = textOf(readControlLine(home, 'bounceformat') ?? bytesOf('report'));
+  if (bounceformat !== 'report' && bounceformat !== 'qmail') {
+    const reason = `"${bounceformat}" is neither report nor qmail`;
+    throw new SystemError('understand', `${home}/control/bounceformat`, reason);
+  }
+  return {
+    bounceformat,
+    bouncemaxbytes: readControlNumber(home, 'bouncemaxbytes', 100_000),
+    bouncerate: readControlNumber(home, 'bouncerate', 100),
+    bouncerateall: readControlNumber(home, 'bouncerateall', 10_000),
+    delaywarning: readControlNumber(home, 'delaywarning', 14_400),
+  } as const;
 }
 
 /** Reads `HOME/control/destinations`, which may be missing. @throws SystemError when it cannot be read or understood */

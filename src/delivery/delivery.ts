@@ -2,24 +2,28 @@
 // the bouncer on one queue. docs/internals/delivery.md tells how an attempt goes.
 
 import type { DomainMap } from '../core/format/domain-map.ts';
-import type { BounceControls } from '../core/policy/bounce.ts';
 import type { DestinationRule, DestinationRules } from '../core/policy/destination-rules.ts';
+import type { EnvelopeDsn } from '../core/policy/notification.ts';
 import { longestRetryMs } from '../core/policy/retry-schedule.ts';
 import { findDestination, parseRelay, readChosenKey, relayKey } from '../core/policy/route.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
-import type { Channel, DestinationOf, FinishedMessage, Queue } from '../queue/queue.ts';
+import type { Channel, DestinationOf, FinishedMessage, Job, JobRecipient, Queue } from '../queue/queue.ts';
 import type { Unit } from './attempt.ts';
-import { Bouncer, type BouncerSettings, type SubmitBounce } from './bouncer.ts';
+import type { BounceRates } from './bounce-limit.ts';
+import { Bouncer, type BouncerSettings } from './bouncer.ts';
 import { ChannelDriver, type ChannelSettings, type RunUnit, type UnitResult } from './channel-driver.ts';
 import { ClockWatch } from './clock-watch.ts';
 import type { LimitSettings } from './limit.ts';
+import { type NoticePolicy, Notices, type SubmitBounce } from './notices.ts';
 import type { LocalTransport, RemoteTransport } from './transport.ts';
 
 /** The limits and rules of delivery; readDeliveryControls() reads them from control files. */
-export interface DeliveryPolicy extends BounceControls {
+export interface DeliveryPolicy extends NoticePolicy, BounceRates {
   /** Age after which a temporary failure is final, seconds. */
   readonly queuelifetime: number;
+  /** Age at which a sender that asked for it is told of a delay, seconds; 0 for never. */
+  readonly delaywarning: number;
   /** Deliveries at a time; 0 holds the channel. */
   readonly concurrencylocal: number;
   readonly concurrencyremote: number;
@@ -76,14 +80,17 @@ export function createDestinationOf(routes: { readonly smtproutes: DomainMap }):
 export function createDelivery(settings: DeliverySettings): Delivery {
   const { queue, policy } = settings;
   const bouncer = new Bouncer({ ...settings, controls: policy });
+  const notices = new Notices({ ...settings, controls: policy });
   let rules = policy.destinations;
   const createChannel = (channel: Channel, own: ChannelPolicy) =>
     new ChannelDriver({
       ...settings,
       channel,
       smtproutes: () => policy.smtproutes,
-      onFinished: ({ id, sender, birthMs }, { failures }) =>
-        bouncer.finish({ id, sender, birthMs, failures }),
+      delaywarning: policy.delaywarning,
+      tell: (job, notifications, untilMs) => notices.tell(job, notifications, untilMs),
+      onFinished: ({ id, sender, birthMs, dsn }, { failures }) =>
+        bouncer.finish({ id, sender, birthMs, failures, dsn }),
       ...own,
     });
   const local = createChannel('local', createLocalPolicy(settings));
@@ -210,9 +217,18 @@ async function runLocal(local: LocalTransport, unit: Unit, message: Uint8Array):
 }
 
 function createRunRemote(transport: RemoteTransport): RunUnit {
-  return async ({ destination, sender, recipients: to }, message, signal, onAnswer) => {
+  return async ({ attempt, destination, sender, recipients: to }, message, signal, onAnswer) => {
     if (destination === undefined) return { outcomes: [], contact: 'answered' };
     const recipients = to.map(({ address }) => address);
-    return transport.deliver({ destination, sender, recipients, message, signal, onAnswer });
+    const dsn = dsnOf(attempt.job, to);
+    return transport.deliver({
+      ...{ destination, sender, recipients, message, signal, onAnswer },
+      ...(dsn && { dsn }),
+    });
   };
+}
+
+function dsnOf({ dsn }: Job, recipients: readonly JobRecipient[]): EnvelopeDsn | undefined {
+  if (dsn === undefined && recipients.every((one) => one.dsn === undefined)) return undefined;
+  return { message: dsn, recipients: recipients.map((one) => one.dsn) };
 }

@@ -97,7 +97,7 @@ export function openSmtpSession(socket: Socket, settings: SmtpSessionSettings): 
       const judged = judgeTls(connection, settings);
       if (typeof judged === 'object') return end(judged);
       const open = () =>
-        resolve({ state: 'open', session: new SmtpSession(connection, partner), fault: judged });
+        resolve({ state: 'open', session: new SmtpSession(connection, partner, protocol), fault: judged });
       if (settings.login === undefined) return open();
       return logIn(connection, settings, settings.login, (fault) =>
         fault === undefined ? open() : end(fault),

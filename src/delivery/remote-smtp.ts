@@ -62,7 +62,7 @@ export class SmtpTransport implements RemoteTransport {
   }
 
   async deliver(delivery: RemoteDelivery): Promise<RemoteResult> {
-    const { sender, recipients, message } = delivery;
+    const { sender, recipients, message, dsn } = delivery;
     const refuse = (outcome: Outcome): RemoteResult => ({
       outcomes: recipients.map(() => outcome),
       contact: 'answered',
@@ -72,12 +72,19 @@ export class SmtpTransport implements RemoteTransport {
     const to = recipients.map(formatEnvelopeAddress);
     const sendable = to.filter((address) => address !== undefined);
     if (sendable.length === 0) return refuse(UNSENDABLE_ADDRESS);
-    const sent = await this.#send(delivery, { sender: from, recipients: sendable, body: message });
+    const asked = dsn && {
+      ...dsn,
+      recipients: dsn.recipients.filter((_, i) => to[i] !== undefined),
+    };
+    const sent = await this.#send(delivery, {
+      ...{ sender: from, recipients: sendable, body: message, dsn: asked },
+    });
     const outcomes = sent.outcomes.values();
     return {
       outcomes: to.map((address) => (address === undefined ? UNSENDABLE_ADDRESS : outcomes.next().value!)),
       contact: sent.contact,
       ...(sent.via && { via: sent.via }),
+      ...(sent.passedOn && { passedOn: true }),
     };
   }
 
@@ -97,10 +104,10 @@ export class SmtpTransport implements RemoteTransport {
     if (kept !== undefined) {
       onAnswer?.(kept.exchanger);
       const { via } = kept.session;
-      const { outcomes, unsent, resetNeeded } = await kept.session.send(message);
+      const { outcomes, unsent, resetNeeded, passedOn = false } = await kept.session.send(message);
       if (!unsent) {
         void this.#restore(key, kept, resetNeeded);
-        return { outcomes, contact: 'answered', via };
+        return { outcomes, contact: 'answered', via, passedOn };
       }
       // The partner had left meanwhile; that says nothing about the message.
     }
@@ -110,9 +117,9 @@ export class SmtpTransport implements RemoteTransport {
     }
     onAnswer?.(opened.exchanger);
     const { via } = opened.session;
-    const { outcomes, resetNeeded } = await opened.session.send(message);
+    const { outcomes, resetNeeded, passedOn = false } = await opened.session.send(message);
     void this.#restore(key, opened, resetNeeded);
-    return { outcomes, contact: 'answered', via };
+    return { outcomes, contact: 'answered', via, passedOn };
   }
 
   #takeIdle(key: string): KeptSession | undefined {

@@ -20,6 +20,8 @@ export interface Inside {
   readonly _responseQueue: readonly string[];
   /** From STARTTLS on until its handshake begins. */
   readonly _plaintextEhlo?: string | false;
+  /** Called once for each recipient, in their order; the package would give them all the same. */
+  _getDsnRcptToArgs: () => string;
   /** Called for the reply that an LMTP server gives for one recipient behind the message. */
   _actionLMTPStream: (
     recipient: string,

@@ -12,7 +12,9 @@ import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection';
 import type { SMTPConnectionEnvelope } from 'nodemailer/lib/smtp-connection';
+import type { EnvelopeDsn } from '../core/policy/notification.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
+import type { RelayProtocol } from '../core/policy/route.ts';
 import {
   acceptedReport,
   diedReport,
@@ -21,6 +23,7 @@ import {
   refusalReport,
   tooLargeReport,
 } from '../core/policy/smtp-report.ts';
+import { decodeXtext, formatRecipientDsn } from '../core/protocol/smtp/dsn-parameters.ts';
 import { insideOf, latin1, replyOf, type SmtpFailure } from './smtp-inside.ts';
 import type { Via } from './transport.ts';
 
@@ -31,6 +34,7 @@ export interface SmtpMessage {
   readonly sender: string;
   readonly recipients: readonly string[];
   readonly body: Uint8Array;
+  readonly dsn?: EnvelopeDsn | undefined;
 }
 
 /** What became of a message. */
@@ -41,16 +45,21 @@ export interface SmtpResult {
   readonly unsent: boolean;
   /** Whether {@link SmtpSession.reset} is due before the next message. */
   readonly resetNeeded: boolean;
+  /** Whether the partner got {@link SmtpMessage.dsn}, and will tell the sender of successes. */
+  readonly passedOn?: boolean;
 }
 
 /** An open session, see openSmtpSession(). One message at a time. */
 export class SmtpSession {
   readonly #connection: SMTPConnection;
   readonly #partner: string;
+  /** There what is accepted is delivered. */
+  readonly #isLmtp: boolean;
 
-  constructor(connection: SMTPConnection, partner: string) {
+  constructor(connection: SMTPConnection, partner: string, protocol: RelayProtocol | undefined) {
     this.#connection = connection;
     this.#partner = partner;
+    this.#isLmtp = protocol === 'lmtp';
   }
 
   /** The partner, and how it is spoken to. */
@@ -70,11 +79,13 @@ export class SmtpSession {
     const unfit = this.#findUnfit(message);
     if (unfit.length === 0) return this.#send(message);
     const refusal = noUtf8Report(this.#partner);
-    const fit = message.recipients.filter((recipient) => !unfit.includes(recipient));
+    const isFit = (_: unknown, i: number) => !unfit.includes(message.recipients[i]!);
+    const fit = message.recipients.filter(isFit);
+    const dsn = message.dsn && { ...message.dsn, recipients: message.dsn.recipients.filter(isFit) };
     const sent: SmtpResult =
       fit.length === 0
         ? { outcomes: [], unsent: false, resetNeeded: false }
-        : await this.#send({ ...message, recipients: fit });
+        : await this.#send({ ...message, recipients: fit, dsn });
     const outcomes = sent.outcomes.values();
     return {
       ...sent,
@@ -94,8 +105,13 @@ export class SmtpSession {
 
   async #send(message: SmtpMessage): Promise<SmtpResult> {
     const { size, eightBit } = measure(message.body);
+    const dsn = this.#passOn(message);
+    const passedOn = dsn !== undefined;
     // A new object each time: the connection keeps its bookkeeping in it, which is read here afterwards.
-    const envelope = { from: message.sender, to: [...message.recipients], size, use8BitMime: eightBit };
+    const envelope = {
+      ...{ from: message.sender, to: [...message.recipients], size, use8BitMime: eightBit },
+      ...(dsn && { dsn }),
+    };
     const replies = this.#collectLmtpReplies();
     let body!: MessageBody;
     const { failure, reply } = await new Promise<{ failure?: SmtpFailure; reply: string }>((resolve) => {
@@ -117,12 +133,27 @@ export class SmtpSession {
         outcomes: this.#outcomes(message, envelope, accepted, replies),
         unsent: false,
         resetNeeded: false,
+        passedOn,
       };
     }
     const outcome = this.#judge(failure, body.endSent);
     const refused = failure.command === 'MAIL FROM' ? undefined : envelope;
     const unsent = !body.endSent && (replyOf(failure) === '' || failure.responseCode === 421) && !this.usable;
     return { outcomes: this.#outcomes(message, refused, outcome, replies), unsent, resetNeeded: true };
+  }
+
+  /** Prepares the parameters by which the partner learns what the sender wants to be told; undefined if it does not take them. */
+  #passOn({ dsn }: SmtpMessage): { ret?: 'FULL' | 'HDRS'; envid?: string } | undefined {
+    const inside = insideOf(this.#connection);
+    const isTaken = dsn !== undefined && !this.#isLmtp && inside._supportedExtensions.includes('DSN');
+    const recipients = (isTaken ? dsn.recipients : []).values();
+    inside._getDsnRcptToArgs = () => formatRecipientDsn(recipients.next().value ?? {});
+    if (!isTaken) return undefined;
+    const { ret, envid } = dsn.message ?? {};
+    return {
+      ...(ret && { ret: ret === 'full' ? 'FULL' : 'HDRS' }),
+      ...(envid !== undefined && { envid: decodeXtext(envid) }),
+    };
   }
 
   /**

@@ -2,6 +2,7 @@
 // what goes wrong in the environment is a temporary outcome with its text.
 
 import type { DeliveryIdentity } from '../core/format/maildir-name.ts';
+import type { EnvelopeDsn } from '../core/policy/notification.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
 import type { Destination } from '../core/policy/route.ts';
 import type { Contact } from './scheduler.ts';
@@ -28,6 +29,8 @@ export interface RemoteDelivery {
   /** One or more; the caller keeps to the limit per transaction. */
   readonly recipients: readonly Uint8Array[];
   readonly message: Uint8Array;
+  /** What the sender asked to be told, for hosts that can pass it on. */
+  readonly dsn?: EnvelopeDsn;
   /** Asks to give up, which is done only as long as the partner has not answered. */
   readonly signal?: AbortSignal;
   /** Called once the partner answers, with the name of the best mail exchanger if one was looked up. */
@@ -50,6 +53,8 @@ export interface RemoteResult {
   readonly contact: Contact;
   /** Undefined if no host took the connection. */
   readonly via?: Via;
+  /** Whether the partner will tell the sender of successes, if it took the message. */
+  readonly passedOn?: boolean;
 }
 
 /** Hands messages to other hosts. */

@@ -4,10 +4,10 @@
 import { rmSync } from 'node:fs';
 import { textOf } from '../core/bytes/bytes.ts';
 import { classifyRecipient } from '../core/policy/recipient.ts';
-import { createBounceSubmitter } from '../delivery/bouncer.ts';
 import { createDelivery, createDestinationOf, type Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../delivery/dkim-signer.ts';
 import { LocalLmtpTransport, readLocalLmtp } from '../delivery/local-lmtp.ts';
+import { createBounceSubmitter } from '../delivery/notices.ts';
 import { openOutgoing } from '../delivery/outgoing.ts';
 import { openSmtpTransport } from '../delivery/transport-controls.ts';
 import type { Clock } from '../host/clock.ts';

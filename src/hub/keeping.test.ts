@@ -24,7 +24,11 @@ const CONTROLS = {
   doublebounceto: bytesOf('postmaster'),
   doublebouncehost: bytesOf('here'),
   virtualdomains: parseDomainMap([]),
-};
+  bounceformat: 'report',
+  bouncemaxbytes: 1000,
+  bouncerate: 0,
+  bouncerateall: 0,
+} as const;
 
 async function createBench(t: TestContext, sender = 'ann@b') {
   const home = mkdtempSync(join(tmpdir(), 'mini-qmail-keeping-'));

@@ -210,14 +210,14 @@ export class Operator {
 
   async #giveUp(jobs: readonly Job[]): Promise<void> {
     for (const job of jobs) {
-      const { id, sender, birthMs, channel } = job;
+      const { id, sender, birthMs, channel, dsn } = job;
       const verdicts = job.recipients.map(
         ({ index }) => ({ index, state: 'failed', report: GIVEN_UP }) as const,
       );
       const { finished, failures } = await this.#settings.queue.settle(job, verdicts, undefined);
       for (const { address: recipient } of job.recipients)
         this.#settings.log.write('delivery.failure', { id, channel, recipient, text: GIVEN_UP.trim() });
-      if (finished) this.#settings.finish({ id, sender, birthMs, failures });
+      if (finished) this.#settings.finish({ id, sender, birthMs, failures, dsn });
     }
   }
 

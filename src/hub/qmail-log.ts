@@ -116,7 +116,8 @@ export class QmailLog implements Log {
     }
     this.#line(`bounce msg ${id} qp ${bounceId}`);
     const sender = kind === 'double' ? '#@[]' : '';
-    this.#announce({ id: bounceId, bytes, sender }, bounceId);
+    // Several messages may have one together, which was announced with the first.
+    if (bytes !== undefined) this.#announce({ id: bounceId, bytes, sender }, bounceId);
   }
 
   #start(facts: Facts): void {

@@ -32,6 +32,16 @@ export function decodeRecipientDsn(bytes: Uint8Array): RecipientDsn {
   return { ...(notify !== NO_NOTIFY && { notify }), ...(orcpt !== '' && { orcpt }) };
 }
 
+/** What a column of a message says: nothing if it is empty. */
+export function messageDsn(bytes: Uint8Array | null): { dsn?: MessageDsn } {
+  return bytes === null ? {} : { dsn: decodeMessageDsn(bytes) };
+}
+
+/** The same for a recipient. */
+export function recipientDsn(bytes: Uint8Array | null): { dsn?: RecipientDsn } {
+  return bytes === null ? {} : { dsn: decodeRecipientDsn(bytes) };
+}
+
 /** What a journal record says of a whole message: for the message, then by index for each recipient that has something. */
 export function encodeDsnSection({ dsn, recipients }: Envelope): Uint8Array | undefined {
   if (!hasDsn({ dsn, recipients })) return undefined;

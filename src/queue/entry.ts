@@ -1,6 +1,6 @@
 // A message of the journal in memory: what its records amount to. The bytes stay on disk.
 
-import type { MessageDsn } from '../core/policy/notification.ts';
+import { type MessageDsn, type RecipientDsn, withoutDelay } from '../core/policy/notification.ts';
 import { isChosenKey } from '../core/policy/route.ts';
 import type { SettleRecord } from './journal-record.ts';
 import type { IndexRow } from './message-index.ts';
@@ -65,6 +65,8 @@ interface OwnPart extends Part {
 export class Entry {
   readonly origin: EntryOrigin;
   readonly #states: RecipientState[];
+  /** What is asked about recipients, where it has changed. */
+  #asked: Map<number, RecipientDsn> | undefined;
   readonly #failures: { readonly position: number; readonly report: string }[] = [];
   readonly #parts: OwnPart[] = [];
   readonly #partOf: OwnPart[];
@@ -139,7 +141,7 @@ export class Entry {
 
   get failures(): Failure[] {
     return this.#failures.map(({ position, report }) => {
-      const { address, dsn } = this.origin.recipients[position]!;
+      const { address, dsn } = this.#recipient(position);
       return dsn === undefined ? { address, report } : { address, report, dsn };
     });
   }
@@ -157,7 +159,7 @@ export class Entry {
 
   /** A recipient of the part that would still be to do after these verdicts. */
   firstLeft(part: Part, verdicts: readonly Verdict[]): number | undefined {
-    const judged = new Set(verdicts.map(({ index }) => index));
+    const judged = new Set(verdicts.flatMap(({ index, state }) => (state === 'warned' ? [] : index)));
     return part.positions.find((position) => this.#states[position] === 'todo' && !judged.has(position));
   }
 
@@ -169,6 +171,12 @@ export class Entry {
     const counts = { delivered: 0, failed: 0 };
     for (const { index, state, report } of verdicts) {
       if (this.#states[index] !== 'todo') continue;
+      if (state === 'warned') {
+        const { dsn } = this.#recipient(index);
+        this.#asked ??= new Map();
+        if (dsn !== undefined) this.#asked.set(index, withoutDelay(dsn));
+        continue;
+      }
       this.#states[index] = state;
       this.#partOf[index]!.left--;
       this.#left--;
@@ -285,12 +293,12 @@ export class Entry {
   }
 
   job(part: Part): Job {
-    const { id, sender, birthMs, size, recipients, dsn } = this.origin;
+    const { id, sender, birthMs, size, dsn } = this.origin;
     const { channel, destination, dueMs } = part;
     const todo: JobRecipient[] = [];
     for (const index of part.positions) {
       if (this.#states[index] !== 'todo') continue;
-      const { address, dsn: asked } = recipients[index]!;
+      const { address, dsn: asked } = this.#recipient(index);
       todo.push(asked === undefined ? { index, address } : { index, address, dsn: asked });
     }
     const job = { id, channel, destination, dueMs, sender, birthMs, size, recipients: todo };
@@ -342,7 +350,13 @@ export class Entry {
   }
 
   #recipientStates(): (Recipient & { state: RecipientState })[] {
-    return this.origin.recipients.map((recipient, index) => ({ ...recipient, state: this.#states[index]! }));
+    return this.#states.map((state, index) => ({ ...this.#recipient(index), state }));
+  }
+
+  #recipient(index: number): Recipient {
+    const recipient = this.origin.recipients[index]!;
+    const dsn = this.#asked?.get(index);
+    return dsn === undefined ? recipient : { ...recipient, dsn };
   }
 }
 

@@ -20,7 +20,7 @@ const VERDICT_SIZE = 4 + 1 + 4;
 const SEEN_SIZE = FINGERPRINT_LENGTH + 8 + 8;
 /** In the place of a fingerprint where none is and something follows: no hash is that by chance. */
 const NO_FINGERPRINT = '\0'.repeat(FINGERPRINT_LENGTH);
-const STATE_NUMBER = { todo: 0, done: 1, failed: 2 } as const;
+const STATE_NUMBER = { todo: 0, done: 1, failed: 2, warned: 3 } as const;
 
 /** First record of a segment: how far its predecessor counts. */
 export interface StartRecord {
@@ -357,10 +357,8 @@ function decodeSettle(buffer: Buffer, start: number): SettleRecord {
     if (state === STATE_NUMBER.todo) {
       again.push(index);
       destinations.push(report);
-    } else
-      verdicts.push(
-        state === STATE_NUMBER.done ? { index, state: 'done' } : { index, state: 'failed', report },
-      );
+    } else if (state === STATE_NUMBER.failed) verdicts.push({ index, state: 'failed', report });
+    else verdicts.push({ index, state: state === STATE_NUMBER.done ? 'done' : 'warned' });
     at += VERDICT_SIZE + length;
   }
   return {

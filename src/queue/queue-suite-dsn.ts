@@ -62,6 +62,26 @@ export function declareDsn(test: Declare): void {
     );
   });
 
+  test('a recipient whose sender was told of a delay is still to do, and does not ask for that again', async (bench) => {
+    const { clock, queue, reopen } = bench;
+    const id = await submit(queue(), { recipients: RECIPIENTS.slice(0, 2), dsn: MESSAGE });
+    for (let round = 0; round < 2; round++) {
+      const [job] = await queue().claim('remote', clock.nowMs(), 9);
+      const warned = { index: 0, state: 'warned' } as const;
+      await queue().settle(job!, [warned], clock.nowMs());
+      await reopen();
+    }
+    const [job] = await queue().claim('remote', clock.nowMs(), 9);
+    assert.deepEqual(job?.recipients[0]?.dsn, { ...FIRST, notify: NOTIFY.success });
+    assert.deepEqual(
+      (await queue().find(id))?.recipients.map(({ state, dsn }) => [state, dsn?.notify]),
+      [
+        ['todo', NOTIFY.success],
+        ['todo', undefined],
+      ],
+    );
+  });
+
   test('a list shows it, of the message alone or of recipients alone too', async ({ queue, reopen }) => {
     const first = await submit(queue(), { recipients: [remote('a@b')], dsn: { ret: 'full' } });
     const second = await submit(queue(), { recipients: [remote('a@b', NEVER)] });

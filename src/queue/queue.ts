@@ -118,10 +118,13 @@ export interface JobRecipient {
   readonly dsn?: RecipientDsn | undefined;
 }
 
-/** What became of one recipient of a job in this attempt; a recipient without verdict stays `todo`. */
+/**
+ * What became of one recipient of a job in this attempt; a recipient without verdict stays `todo`. One that is `warned` does
+ * so too, and its sender, which was told of the delay, does not ask to be told of it any more.
+ */
 export interface Verdict {
   readonly index: number;
-  readonly state: 'done' | 'failed';
+  readonly state: 'done' | 'failed' | 'warned';
   /** For `failed`: the report for the bounce, one character U+0000 to U+00FF per byte, LF line ends. Kept with the message until it is finished. */
   readonly report?: string;
 }

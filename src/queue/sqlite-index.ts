@@ -2,8 +2,8 @@
 // that calls which wait together share one flush. docs/internals/queue.md has the tables.
 
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { MessageDsn, RecipientDsn } from '../core/policy/notification.ts';
-import { decodeMessageDsn, decodeRecipientDsn, encodeMessageDsn, encodeRecipientDsn } from './dsn-record.ts';
+import { withoutDelay } from '../core/policy/notification.ts';
+import { encodeMessageDsn, encodeRecipientDsn, messageDsn, recipientDsn } from './dsn-record.ts';
 import type { Settlement } from './entry.ts';
 import { addDsnColumns, INSERT_PART, insertPart, migrateIndex, unpackPositions } from './index-parts.ts';
 import type { IndexRow, IndexState, PartName, Regrouped, Wanted } from './message-index.ts';
@@ -175,6 +175,10 @@ export class SqliteIndex {
   ): IndexState & { finished: FinishedMessage | undefined; settlement: Settlement } {
     const settlement = { delivered: 0, failed: 0 };
     for (const verdict of verdicts) {
+      if (verdict.state === 'warned') {
+        this.#noteWarned(id, verdict.index);
+        continue;
+      }
       const { changes } = this.#run(
         'UPDATE recipient SET state = ? WHERE message = ? AND position = ? AND state = 0',
         STATES.indexOf(verdict.state),
@@ -205,6 +209,18 @@ export class SqliteIndex {
     const finished = row?.parts === 0 ? this.#finishedMessage(row) : undefined;
     if (finished !== undefined && finished.failures.length === 0) this.remove(id);
     return { ...this.#state([part]), finished, settlement };
+  }
+
+  #noteWarned(id: MessageId, position: number): void {
+    const row = this.#row<{ dsn: Uint8Array | null }>(
+      'SELECT dsn FROM recipient WHERE message = ? AND position = ? AND state = 0',
+      id,
+      position,
+    );
+    const { dsn } = recipientDsn(row?.dsn ?? null);
+    if (dsn === undefined) return;
+    const asked = encodeRecipientDsn(withoutDelay(dsn));
+    this.#run('UPDATE recipient SET dsn = ? WHERE message = ? AND position = ?', asked, id, position);
   }
 
   /** The state after a change to these destinations. */
@@ -473,14 +489,6 @@ export class SqliteIndex {
   #number(sql: string, ...values: readonly (number | string)[]): number {
     return this.#row<{ n: number }>(sql, ...values)?.n ?? 0;
   }
-}
-
-function messageDsn(bytes: Uint8Array | null): { dsn?: MessageDsn } {
-  return bytes === null ? {} : { dsn: decodeMessageDsn(bytes) };
-}
-
-function recipientDsn(bytes: Uint8Array | null): { dsn?: RecipientDsn } {
-  return bytes === null ? {} : { dsn: decodeRecipientDsn(bytes) };
 }
 
 function outKey({ channel, destination }: PartName): string {

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { bytesOf, textOf } from '../../src/core/bytes/bytes.ts';
+import { bytesOf, concatBytes, textOf } from '../../src/core/bytes/bytes.ts';
 import { formatParagraph } from '../../src/core/policy/bounce.ts';
 import type { Outcome } from '../../src/core/policy/outcome.ts';
 import { outcomeOfRemote } from '../../src/core/policy/rspawn-report.ts';
@@ -111,14 +111,14 @@ async function run(vector: Vector) {
   const lines: string[] = [];
   const writeLine = (line: string) => void lines.push(line.replace(/\n$/, ''));
   const log = new QmailLog({ writeLine, uid: 0, later: setImmediate });
-  const controls = readControls(vector.control, vector.hup_before_inject);
+  const controls = readControls({ bounceformat: 'qmail\n', ...vector.control }, vector.hup_before_inject);
   const bench = new DeliveryBench({ controls, alsoLog: log });
   log.write('delivery.limits', { local: controls.concurrencylocal, remote: controls.concurrencyremote });
   const bounces: { message: string; sender: string; recipients: string[] }[] = [];
-  bench.submitBounce = async ({ plan, notice, message }) => {
-    const text = textOf(notice).replace(/^Date: \d+ \w{3} \d{4} [\d:]{8} -0000\n/, 'Date: @DATE@\n');
+  bench.submitBounce = async ({ plan, parts }) => {
+    const text = textOf(concatBytes(parts));
     bounces.push({
-      message: text + textOf(message),
+      message: text.replace(/^Date: \d+ \w{3} \d{4} [\d:]{8} -0000\n/, 'Date: @DATE@\n'),
       sender: textOf(plan.sender),
       recipients: [textOf(plan.recipient)],
     });

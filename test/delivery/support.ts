@@ -6,9 +6,9 @@ import { parseDomainMap, parseDomainSet } from '../../src/core/format/domain-map
 import { DestinationRules } from '../../src/core/policy/destination-rules.ts';
 import type { Outcome } from '../../src/core/policy/outcome.ts';
 import { classifyRecipient } from '../../src/core/policy/recipient.ts';
-import { createBounceSubmitter, type SubmitBounce } from '../../src/delivery/bouncer.ts';
 import { createDelivery, createDestinationOf, type Delivery } from '../../src/delivery/delivery.ts';
 import type { DeliveryControls } from '../../src/delivery/delivery-controls.ts';
+import { createBounceSubmitter, type SubmitBounce } from '../../src/delivery/notices.ts';
 import type { RemoteDelivery, RemoteResult } from '../../src/delivery/transport.ts';
 import { createLineLog, type Log } from '../../src/host/log.ts';
 import { ManualClock } from '../../src/host/manual-clock.ts';
@@ -18,7 +18,7 @@ import type { Channel, MessageId, Queue, QueuedMessage } from '../../src/queue/q
 /** How a test answers for a recipient. */
 export type Answer = (recipient: string, sender: string, channel: Channel) => Outcome | Promise<Outcome>;
 
-/** Controls of a host mx.example with everything at its default. */
+/** Controls of a host mx.example with everything at its default, but bounces as the original writes them. */
 export const CONTROLS: DeliveryControls = {
   locals: parseDomainSet([bytesOf('mx.example')]),
   percenthack: parseDomainSet([]),
@@ -36,6 +36,11 @@ export const CONTROLS: DeliveryControls = {
   bouncehost: bytesOf('mx.example'),
   doublebounceto: bytesOf('postmaster'),
   doublebouncehost: bytesOf('mx.example'),
+  bounceformat: 'qmail',
+  bouncemaxbytes: 100_000,
+  bouncerate: 100,
+  bouncerateall: 10_000,
+  delaywarning: 14_400,
 };
 
 /** A stand-in for mail delivery, see the file header. */

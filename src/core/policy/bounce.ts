@@ -2,7 +2,7 @@
 // Sources: the qmail-send manual page; D. J. Bernstein, "The qmail-send Bounce Message Format" (cr.yp.to/proto/qsbmf.txt).
 
 import { ByteBuffer } from '../bytes/byte-buffer.ts';
-import { bytesOf, concatBytes, equalBytes } from '../bytes/bytes.ts';
+import { bytesOf, concatBytes, copyBytes, equalBytes } from '../bytes/bytes.ts';
 import type { DomainMap } from '../format/domain-map.ts';
 import { formatDate } from '../message/date.ts';
 import { quoteAddress } from '../message/quote.ts';
@@ -10,6 +10,7 @@ import { stripVirtualPrepend } from './recipient.ts';
 import { withoutVerp } from './verp.ts';
 
 const LF = 10;
+const CR = 13;
 const SLASH = 47;
 const UNDERSCORE = 95;
 const NO_BYTES = bytesOf('');
@@ -54,8 +55,7 @@ export interface BounceFailure {
 }
 
 /**
- * The notice up to and including the blank line after Return-Path; the failed message follows it unchanged.
- * Differs: a LF in an address becomes `_` in the header as well, so that no address can add a line to it.
+ * The notice in qmail's own format, up to and including Return-Path; the failed message follows it unchanged.
  * @param nowMs time for the Date field, ms since 1970
  */
 export function formatBounce(
@@ -64,56 +64,104 @@ export function formatBounce(
   controls: BounceControls,
   nowMs: number,
 ): Uint8Array {
-  const text = new ByteBuffer(1024);
+  return concatBytes([
+    formatNoticeHeader(plan.recipient, 'failure notice', controls, nowMs),
+    bytesOf('\n'),
+    formatBounceText(plan, failures, controls, 'message'),
+    formatReturnPath(plan.returnPath),
+  ]);
+}
+
+/**
+ * The fields that every notice begins with.
+ * Differs: a CR or LF in an address becomes `_`, so that no address can add a line.
+ */
+export function formatNoticeHeader(
+  recipient: Uint8Array,
+  subject: string,
+  controls: Pick<BounceControls, 'bouncefrom' | 'bouncehost'>,
+  nowMs: number,
+): Uint8Array {
   const from = concatBytes([controls.bouncefrom, bytesOf('@'), controls.bouncehost]);
-  text.appendText(`Date: ${formatDate(nowMs)}\nFrom: `);
-  text.append(headerAddress(from));
-  text.appendText('\nTo: ');
-  text.append(headerAddress(plan.recipient));
-  text.appendText('\nSubject: failure notice\n\nHi. This is the qmail-send program at ');
+  return concatBytes([
+    bytesOf(`Date: ${formatDate(nowMs)}\nFrom: `),
+    headerAddress(from),
+    bytesOf('\nTo: '),
+    headerAddress(recipient),
+    bytesOf(`\nSubject: ${subject}\n`),
+  ]);
+}
+
+/** What follows the text of a notice: the message, its header, or nothing of so many messages. */
+export type Enclosed = 'message' | 'header' | { readonly messages: number };
+
+/** What people and programs read, from `Hi.` to the line above which everything was said, with the blank line after it. */
+export function formatBounceText(
+  plan: Pick<BouncePlan, 'kind'>,
+  failures: readonly BounceFailure[],
+  controls: Pick<BounceControls, 'bouncehost' | 'virtualdomains'>,
+  enclosed: Enclosed,
+): Uint8Array {
+  const text = new ByteBuffer(1024);
+  text.appendText('Hi. This is the qmail-send program at ');
   text.append(controls.bouncehost);
-  text.appendText('.\n');
-  text.appendText(plan.kind === 'single' ? SORRY : DOUBLE);
+  text.appendText(plan.kind === 'single' ? `.\n${SORRY}` : `.\n${DOUBLE}`);
+  if (typeof enclosed === 'object') text.appendText(MANY);
+  text.appendText('\n');
   for (let i = 0; i < failures.length; i++) {
     text.append(formatParagraph(failures[i]!, controls.virtualdomains));
   }
-  text.appendText(
-    `--- Below this line is ${plan.kind === 'single' ? 'a copy of the message' : 'the original bounce'}.\n\n`,
-  );
-  text.appendText('Return-Path: <');
-  text.append(headerAddress(plan.returnPath));
-  text.appendText('>\n');
+  if (typeof enclosed === 'object') {
+    text.appendText(`--- These were ${enclosed.messages} messages; no copies follow.\n`);
+    return text.toBytes();
+  }
+  const of = enclosed === 'header' ? 'the header of ' : plan.kind === 'single' ? 'a copy of ' : '';
+  const what = plan.kind === 'single' ? 'the message' : 'the original bounce';
+  text.appendText(`--- Below this line is ${of}${what}.\n\n`);
   return text.toBytes();
+}
+
+/** The field that stands above the copy of a message. */
+export function formatReturnPath(returnPath: Uint8Array): Uint8Array {
+  return concatBytes([bytesOf('Return-Path: <'), headerAddress(returnPath), bytesOf('>\n')]);
 }
 
 const SORRY =
   "I'm afraid I wasn't able to deliver your message to the following addresses.\n" +
-  "This is a permanent error; I've given up. Sorry it didn't work out.\n\n";
-const DOUBLE = 'I tried to deliver a bounce message to this address, but the bounce bounced!\n\n';
+  "This is a permanent error; I've given up. Sorry it didn't work out.\n";
+const DOUBLE = 'I tried to deliver a bounce message to this address, but the bounce bounced!\n';
+const MANY = 'There were too many of them lately to tell you of each message by itself.\n';
 
 /** The quoted address on one line. */
-function headerAddress(address: Uint8Array): Uint8Array {
+export function headerAddress(address: Uint8Array): Uint8Array {
   return withoutLineEnds(quoteAddress(address));
 }
 
-function withoutLineEnds(bytes: Uint8Array): Uint8Array {
-  const line = concatBytes([bytes]);
-  for (let i = 0; i < line.length; i++) if (line[i] === LF) line[i] = UNDERSCORE;
+/** With `_` for each CR and LF: a CR alone is a line end too on its way through SMTP. */
+export function withoutLineEnds(bytes: Uint8Array): Uint8Array {
+  const line = copyBytes(bytes);
+  for (let i = 0; i < line.length; i++) if (line[i] === LF || line[i] === CR) line[i] = UNDERSCORE;
   return line;
+}
+
+/** The text without any CR. */
+function withoutReturns(text: string): string {
+  return text.indexOf('\r') < 0 ? text : text.split('\r').join('');
 }
 
 /**
  * One recipient's paragraph, `<ADDRESS>:` LF REPORT and a blank line. No blank line stands inside: a LF after a LF
  * becomes `/`, except at the report's end.
+ * Differs: without the CRs of a report, which could make a blank line on the way through SMTP.
  */
 export function formatParagraph(failure: BounceFailure, virtualdomains: DomainMap): Uint8Array {
   const text = new ByteBuffer(256);
   text.appendText('<');
   text.append(withoutLineEnds(stripVirtualPrepend(failure.address, virtualdomains)));
   text.appendText('>:\n');
-  text.append(bytesOf(failure.report));
-  if (failure.report.length > 0 && failure.report.charCodeAt(failure.report.length - 1) !== LF)
-    text.appendByte(LF);
+  const report = withoutReturns(failure.report);
+  text.append(bytesOf(report));
+  if (report.length > 0 && report.charCodeAt(report.length - 1) !== LF) text.appendByte(LF);
   const paragraph = text.view();
   for (let i = paragraph.length - 2; i > 0; i--) {
     if (paragraph[i] === LF && paragraph[i - 1] === LF) paragraph[i] = SLASH;

@@ -24,3 +24,8 @@ export interface EnvelopeDsn {
   readonly message: MessageDsn | undefined;
   readonly recipients: readonly (RecipientDsn | undefined)[];
 }
+
+/** What is asked about a recipient once the sender was told of a delay. */
+export function withoutDelay(dsn: RecipientDsn): RecipientDsn {
+  return dsn.notify === undefined ? dsn : { ...dsn, notify: dsn.notify & ~NOTIFY.delay };
+}

@@ -108,3 +108,20 @@ export function decodeXtext(text: string): string {
   }
   return decoded;
 }
+
+/**
+ * The parameters of RCPT for the next host, each after a blank; empty for none. An original recipient that is not ASCII is
+ * left out, as not every host takes it.
+ */
+export function formatRecipientDsn({ notify, orcpt = '' }: RecipientDsn): string {
+  const words: string[] = [];
+  if (notify !== undefined) {
+    if ((notify & NOTIFY.success) !== 0) words.push('SUCCESS');
+    if ((notify & NOTIFY.failure) !== 0) words.push('FAILURE');
+    if ((notify & NOTIFY.delay) !== 0) words.push('DELAY');
+    if (words.length === 0) words.push('NEVER');
+  }
+  const asked = words.length === 0 ? '' : ` NOTIFY=${words.join(',')}`;
+  for (let i = 0; i < orcpt.length; i++) if (orcpt.charCodeAt(i) > 126) return asked;
+  return orcpt === '' ? asked : `${asked} ORCPT=${orcpt}`;
+}
