@@ -2,7 +2,7 @@
 // results that the separate program would have. What the program checks first is checked at the start here too.
 
 import { copyBytes } from '../core/bytes/bytes.ts';
-import { type Environment, readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
+import { type Environment, openHistory, readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
 import type { QueueProgram } from './queue-program.ts';
 
 /** Starts a submission by QMQP in this process. */
@@ -15,7 +15,8 @@ export function openOwnQueueProgram({ home, env }: { home: string; env: Environm
       return undefined;
     },
     async finish(envelope) {
-      const exit = await submitByQmqp({ servers, message, envelope });
+      const history = openHistory({ servers, home, env });
+      const { exit } = await submitByQmqp({ home, servers, message, envelope, ...history });
       return { exit, writeFailed: false, pid: process.pid };
     },
     async abort() {

@@ -10,7 +10,11 @@ import { encodeQmqpRequest } from '../core/protocol/qmqp/client-session.ts';
 import { type Clock, SYSTEM_CLOCK } from '../host/clock.ts';
 import { readControlLine, readControlList } from '../host/control.ts';
 import { canEnter } from '../host/invocation.ts';
-import { type RequestPiece, tryServer } from './qmqp-conversation.ts';
+import { openDeadServers, type ServerHistory } from './dead-servers.ts';
+import { isRecognised, offerAgain } from './qmqp-submit-again.ts';
+import { offerInTurn, offerRequest, type tryServer } from './qmqp-submit-attempts.ts';
+import type { RequestPiece } from './request-source.ts';
+import type { ResolveHost } from './resolve-host.ts';
 
 /** An environment, as `process.env` is one. */
 export interface Environment {
@@ -37,33 +41,67 @@ export function readQmqpServers({ home, env }: { home: string; env: Environment 
   }
 }
 
+/** What is remembered of the servers for the user of this process; nothing is read if there is no choice between them. */
+export function openHistory({
+  servers,
+  home,
+  env,
+}: {
+  servers: QmqpServers;
+  home: string;
+  env: Environment;
+}): { history?: ServerHistory } {
+  if ('exit' in servers || servers.servers.length < 2) return {};
+  return {
+    history: openDeadServers({ home, env, nowMs: Date.now(), uid: process.geteuid?.() ?? 0 }),
+  };
+}
+
 /** A message to be submitted. */
 export interface QmqpSubmission {
+  /** The installation. */
+  readonly home: string;
   readonly servers: QmqpServers;
   /** The message in any number of pieces. */
   readonly message: readonly RequestPiece[];
   /** The envelope as queue programs get it on descriptor 1. */
   readonly envelope: Uint8Array;
   readonly clock?: Clock;
-  /** Makes one attempt, in place of {@link tryServer}. */
+  /** What is known of the servers; it is told what happens. */
+  readonly history?: ServerHistory;
+  readonly resolve?: ResolveHost;
+  /** Makes one attempt after the other in this way, in place of the race for a connection. */
   readonly attempt?: typeof tryServer;
 }
 
+/** What came of a submission. */
+export interface SubmissionResult {
+  /** Exit code of a queue program. */
+  readonly exit: number;
+  /** A server may have the message although the exit code is a temporary failure. */
+  readonly isUnknown: boolean;
+  /** What went wrong, for people: one piece per server. */
+  readonly reason?: string | undefined;
+}
+
 /**
- * Tries the servers in order and resolves with the exit code of a queue program: 0 accepted, 31 refused, 71 refused for
- * now; 72, 73 or 74 for the trouble with the server tried last; 55, 56, 61 and 91 for trouble on this side. Never rejects.
+ * Offers the message to the servers: 0 accepted, 31 refused, 71 refused for now; 72, 73 or 74 for the trouble with the last
+ * server of the list; 54, 55, 56, 61 and 91 for trouble on this side. Never rejects.
  */
-export async function submitByQmqp(submission: QmqpSubmission): Promise<number> {
-  const { servers, message, clock = SYSTEM_CLOCK, attempt = tryServer } = submission;
-  if ('exit' in servers) return servers.exit;
+export async function submitByQmqp(submission: QmqpSubmission): Promise<SubmissionResult> {
+  const { servers, message, clock = SYSTEM_CLOCK, home, history, resolve } = submission;
+  if ('exit' in servers) return { exit: servers.exit, isUnknown: false };
   const envelope = parseQueueEnvelope(submission.envelope);
-  if (envelope === undefined) return QUEUE_EXIT.envelopeFormat;
+  if (envelope === undefined) return { exit: QUEUE_EXIT.envelopeFormat, isUnknown: false };
   const request = encodeQmqpRequest(message, envelope);
-  let exit: number = QUEUE_EXIT.configuration;
-  for (const server of servers.servers) {
-    const result = await attempt(server, request, clock);
-    exit = result.exit;
-    if (result.final) break;
-  }
-  return exit;
+  const tools = { clock, home, history, resolve };
+  const offer = (to: readonly ServerAddress[]) =>
+    submission.attempt === undefined
+      ? offerRequest(to, request, tools)
+      : offerInTurn(to, request, { ...tools, attempt: submission.attempt });
+  let result = await offer(servers.servers);
+  if (result.isUnknown && (await isRecognised(message)))
+    result = await offerAgain(result, servers.servers, { clock, offer });
+  history?.save();
+  return { exit: result.exit, isUnknown: result.isUnknown === true, reason: result.reason };
 }

@@ -5,7 +5,7 @@
 import { concatBytes } from '../core/bytes/bytes.ts';
 import { QUEUE_EXIT } from '../core/policy/outcome.ts';
 import { readDescriptor } from '../host/read-descriptor.ts';
-import { type Environment, readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
+import { type Environment, openHistory, readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
 
 /** Runs the program on this process's descriptors 0 and 1; resolves with its exit code. */
 export async function runQmqpc({ home, env }: { home: string; env: Environment }): Promise<number> {
@@ -15,7 +15,15 @@ export async function runQmqpc({ home, env }: { home: string; env: Environment }
     const message = readDescriptor(0);
     const envelope = message && readDescriptor(1);
     if (envelope === undefined || message === undefined) return QUEUE_EXIT.readError;
-    return await submitByQmqp({ servers, message, envelope: concatBytes(envelope) });
+    const history = openHistory({ servers, home, env });
+    const { exit } = await submitByQmqp({
+      home,
+      servers,
+      message,
+      envelope: concatBytes(envelope),
+      ...history,
+    });
+    return exit;
   } catch (error) {
     // What V8 throws when it cannot allocate so large an array.
     return error instanceof RangeError ? QUEUE_EXIT.noMemory : QUEUE_EXIT.bug;

@@ -2,7 +2,7 @@
 // without a name. Invariant: memory is bounded for one message and for all together, and nothing is left behind however the
 // process ends, but for an empty file if it is killed between making one and taking its name away.
 
-import type { StoredBytes } from '../client/qmqp-conversation.ts';
+import type { StoredBytes } from '../client/request-source.ts';
 import { ByteBuffer } from '../core/bytes/byte-buffer.ts';
 import { type Files, NODE_FILES, type OpenFile } from '../host/files.ts';
 import { MemoryBudget } from './memory-budget.ts';

@@ -37,14 +37,15 @@ export class PooledHome {
   readonly clock: Clock;
   readonly turns: Turns;
   readonly memory: ServerMemory;
-  readonly #home: string;
+  /** The installation. */
+  readonly path: string;
   readonly #currentSettings: () => HomeSettings;
   #settings: HomeSettings | undefined;
   #version = '';
   #isOwnProgram: (() => boolean) | undefined;
 
   constructor(home: string, { clock, waitingMax, waitMsMax, onServerChange }: PooledHomeOptions) {
-    this.#home = home;
+    this.path = home;
     this.clock = clock;
     this.#currentSettings = glance(clock, () => this.#look());
     this.turns = new Turns({
@@ -66,14 +67,14 @@ export class PooledHome {
   settings(env: Environment): HomeSettings {
     const settings = this.#currentSettings();
     const chosen = env['QMQPSERVERS'] ?? '';
-    return chosen === '' ? settings : { ...settings, servers: readQmqpServers({ home: this.#home, env }) };
+    return chosen === '' ? settings : { ...settings, servers: readQmqpServers({ home: this.path, env }) };
   }
 
   #look(): HomeSettings {
     const version = this.#findVersion();
     if (this.#settings === undefined || version === undefined || version !== this.#version) {
       this.#settings = {
-        servers: readQmqpServers({ home: this.#home, env: {} }),
+        servers: readQmqpServers({ home: this.path, env: {} }),
         concurrency: this.#concurrency(),
       };
       this.#version = version ?? '';
@@ -84,7 +85,7 @@ export class PooledHome {
   #findVersion(): string | undefined {
     try {
       const names = ['me', 'qmqpservers', 'concurrencyqmqp'];
-      return names.map((name) => fileVersion(`${this.#home}/control/${name}`)).join();
+      return names.map((name) => fileVersion(`${this.path}/control/${name}`)).join();
     } catch {
       return undefined;
     }
@@ -92,7 +93,7 @@ export class PooledHome {
 
   #concurrency(): number {
     try {
-      return Math.max(readControlNumber(this.#home, 'concurrencyqmqp', CONCURRENCY), 1);
+      return Math.max(readControlNumber(this.path, 'concurrencyqmqp', CONCURRENCY), 1);
     } catch {
       return CONCURRENCY;
     }

@@ -101,7 +101,8 @@ class PooledQueueProgram implements QueueProgram {
     const turn = await home.turns.take({ limit: concurrency, isGone });
     if (typeof turn === 'string') return REFUSALS[turn];
     try {
-      const exit = await submitByQmqp({
+      const { exit } = await submitByQmqp({
+        home: home.path,
         servers: { servers: home.memory.order(servers.servers) },
         message: [message],
         envelope,

@@ -19,7 +19,7 @@ function setUp() {
     attempt: () => new Promise((resolve) => answers.push(resolve)),
     onChange: ({ port }, isReachable) => changes.push(`${port} ${isReachable}`),
   });
-  const attempt = (server = FIRST) => memory.attempt(server, [], clock);
+  const attempt = (server = FIRST) => memory.attempt(server, [], { clock, home: '/' });
   const answer = (result: AttemptResult) => answers.shift()?.(result);
   const order = () => memory.order(SERVERS).map(({ port }) => port);
   return { clock, changes, attempt, answer, answers, order };

@@ -2,8 +2,11 @@
 // Invariant: a server is given up for a time only, by messages that have another one to go to; while it may still be down, one
 // attempt at a time finds out whether it is back, and the others have the answer of the last one at once.
 
-import { type AttemptResult, type RequestPiece, tryServer } from '../client/qmqp-conversation.ts';
+import type { AttemptResult } from '../client/qmqp-conversation.ts';
+import { type AttemptTools, type RoundResult, tryServer } from '../client/qmqp-submit-attempts.ts';
+import type { RequestPiece } from '../client/request-source.ts';
 import type { ServerAddress } from '../core/format/server-list.ts';
+import { formatPlace } from '../core/format/server-list-place.ts';
 import { QUEUE_EXIT } from '../core/policy/outcome.ts';
 import type { Clock } from '../host/clock.ts';
 
@@ -38,7 +41,8 @@ export class ServerMemory {
   /** The servers in the order in which to try them: as given, but for those that were lost a short while ago. */
   order(servers: readonly ServerAddress[]): ServerAddress[] {
     const nowMs = this.#options.clock.steadyMs();
-    const isAvoided = (server: ServerAddress) => (this.#lost.get(keyOf(server))?.untilMs ?? nowMs) > nowMs;
+    const isAvoided = (server: ServerAddress) =>
+      (this.#lost.get(formatPlace(server))?.untilMs ?? nowMs) > nowMs;
     return [
       ...servers.filter((server) => !isAvoided(server)),
       ...servers.filter((server) => isAvoided(server)),
@@ -49,12 +53,12 @@ export class ServerMemory {
   async attempt(
     server: ServerAddress,
     request: readonly RequestPiece[],
-    clock: Clock,
-  ): Promise<AttemptResult> {
-    const lost = this.#lost.get(keyOf(server));
+    tools: AttemptTools,
+  ): Promise<RoundResult> {
+    const lost = this.#lost.get(formatPlace(server));
     if (lost?.isBeingTried === true) return { exit: lost.exit, final: false };
     if (lost !== undefined) lost.isBeingTried = true;
-    const result = await (this.#options.attempt ?? tryServer)(server, request, clock);
+    const result = await (this.#options.attempt ?? tryServer)(server, request, tools);
     if (lost !== undefined) lost.isBeingTried = false;
     this.#remember(server, result);
     return result;
@@ -62,7 +66,7 @@ export class ServerMemory {
 
   #remember(server: ServerAddress, { exit }: AttemptResult): void {
     const { clock, onChange } = this.#options;
-    const key = keyOf(server);
+    const key = formatPlace(server);
     const lost = this.#lost.get(key);
     if (exit === QUEUE_EXIT.network) return;
     if (exit !== QUEUE_EXIT.connectTimeout && exit !== QUEUE_EXIT.connectRefused) {
@@ -78,8 +82,4 @@ export class ServerMemory {
       lost.untilMs = untilMs;
     }
   }
-}
-
-function keyOf({ host, port }: ServerAddress): string {
-  return `${host} ${port}`;
 }

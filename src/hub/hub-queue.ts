@@ -5,8 +5,8 @@
 // Source: the qmail-queue manual page.
 
 import { existsSync } from 'node:fs';
-import { trySocketFile } from '../client/qmqp-conversation.ts';
 import { type Environment, readQmqpServers, submitByQmqp } from '../client/qmqp-submit.ts';
+import { tryServer } from '../client/qmqp-submit-attempts.ts';
 import { concatBytes } from '../core/bytes/bytes.ts';
 import {
   type EnvelopeFault,
@@ -74,13 +74,15 @@ export async function runHubQueue({ home, env }: { home: string; env: Environmen
 export async function queueMessage(request: QueueRequest): Promise<number> {
   const { home, env, message, envelope, clock } = request;
   const wire = encodeQmqpRequest(message, envelope);
+  const hub = { host: '', port: 0, path: queueSocketPath(home) };
   for (let tries = 1; ; tries++) {
     // Not final: the hub cannot have the message.
-    const { exit, final } = await trySocketFile(queueSocketPath(home), wire, clock);
+    const { exit, final } = await tryServer(hub, wire, { clock, home });
     if (final) return exit;
     if (!existsSync(`${home}/queue`)) {
       const servers = readQmqpServers({ home, env });
-      return submitByQmqp({ servers, message, envelope: formatQueueEnvelope(envelope), clock });
+      const given = { servers, message, envelope: formatQueueEnvelope(envelope) };
+      return (await submitByQmqp({ ...given, clock, home })).exit;
     }
     const stored = await storeMessage(request);
     if (stored !== undefined) return stored;

@@ -13,12 +13,6 @@ const GATHERED_BYTES_MAX = 1 << 16;
 const GATHERED_COUNT_MAX = 128;
 const SCRATCH = Buffer.allocUnsafeSlow(GATHERED_BYTES_MAX);
 const ALGORITHM = 'sha256';
-/** Digits of the largest process number, 4194304. */
-const PROCESS_NUMBER_LENGTH = 7;
-const DIGIT_0 = 48;
-const DIGIT_9 = 57;
-const LESS_THAN = 60;
-const AT_SIGN = 64;
 /** No address has one: the request would have been refused. */
 const END_OF_ADDRESS = new Uint8Array(1);
 
@@ -55,7 +49,7 @@ export class RequestFingerprint {
 
   /** The fingerprint of what was taken; undefined without a Message-ID that tells one message from all others. */
   end(): Fingerprint | undefined {
-    if (this.#probe.answer !== 'present' || isProcessNumber(this.#probe.value)) return undefined;
+    if (!this.#probe.isUnique) return undefined;
     const rest = this.#join();
     const digest = this.#hash ? this.#hash.update(rest).digest('latin1') : hash(ALGORITHM, rest, 'latin1');
     return digest.slice(0, FINGERPRINT_LENGTH);
@@ -92,12 +86,4 @@ export class RequestFingerprint {
     }
     return SCRATCH.subarray(0, at);
   }
-}
-
-/** Whether a Message-ID has nothing but a process number before its at sign, as those of Postfix's qmqp-source. */
-function isProcessNumber(id: Uint8Array): boolean {
-  const from = id[0] === LESS_THAN ? 1 : 0;
-  let end = from;
-  while (id[end]! >= DIGIT_0 && id[end]! <= DIGIT_9) end++;
-  return end > from && end - from <= PROCESS_NUMBER_LENGTH && id[end] === AT_SIGN;
 }

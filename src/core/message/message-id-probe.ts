@@ -12,11 +12,17 @@ type State = 'line-start' | 'cr' | 'name' | 'before-colon' | 'value' | 'rest';
 const NAME = 'message-id';
 /** Longer ones are cut off. */
 const VALUE_LENGTH_MAX = 250;
+/** Digits of the largest process number, 4194304. */
+const PROCESS_NUMBER_LENGTH = 7;
 const TAB = 9;
 const LF = 10;
 const CR = 13;
 const SPACE = 32;
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
 const COLON = 58;
+const LESS_THAN = 60;
+const AT_SIGN = 64;
 
 /** See the head of this file. A field without a value, as a form that nobody filled in, is no Message-ID. */
 export class MessageIdProbe {
@@ -36,6 +42,19 @@ export class MessageIdProbe {
 
   get answer(): MessageIdAnswer {
     return this.#answer;
+  }
+
+  /** Whether more bytes could change anything that is told here. */
+  get isDone(): boolean {
+    return this.#answer === 'absent' || (this.#answer === 'present' && !this.#isValueOpen);
+  }
+
+  /**
+   * Whether there is a Message-ID that tells one message from all others, so that the same message with it is the same one. A
+   * process number and a host is none: that of the next process, or the next message of it, may be the same.
+   */
+  get isUnique(): boolean {
+    return this.#answer === 'present' && !isProcessNumber(this.#value);
   }
 
   /** Takes the next bytes of the message. */
@@ -108,4 +127,12 @@ export class MessageIdProbe {
 
 function isSpace(byte: number): boolean {
   return byte === SPACE || byte === TAB;
+}
+
+/** Whether a Message-ID has nothing but a process number before its at sign, as those of Postfix's qmqp-source. */
+function isProcessNumber(id: readonly number[]): boolean {
+  const from = id[0] === LESS_THAN ? 1 : 0;
+  let end = from;
+  while (id[end]! >= DIGIT_0 && id[end]! <= DIGIT_9) end++;
+  return end > from && end - from <= PROCESS_NUMBER_LENGTH && id[end] === AT_SIGN;
 }
