@@ -2,7 +2,9 @@
 // process. A reply of K is written only when the queue's commit has resolved. Knows no protocol: the session does.
 
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
-import { concatBytes } from '../core/bytes/bytes.ts';
+import type { Readable } from 'node:stream';
+import { bytesOf, concatBytes } from '../core/bytes/bytes.ts';
+import { encodeNetstring } from '../core/bytes/netstring.ts';
 import { parseQueueTrace, QUEUE_TRACE_SIZE_MAX } from '../core/format/queue-trace.ts';
 import { receivedByQmqp } from '../core/format/received.ts';
 import { formatDate } from '../core/message/date.ts';
@@ -19,6 +21,7 @@ import type { JudgeClient } from './client-judge.ts';
 import type { HostPort } from './host-port.ts';
 import { ShortageError } from './intake-guard.ts';
 import { RequestFingerprint } from './request-fingerprint.ts';
+import { createRequestGunzip, GZIP_FIRST_BYTE, GzipFault, type RequestGunzip } from './request-gunzip.ts';
 
 /** What a listener works with. */
 export interface QmqpListenerOptions {
@@ -48,6 +51,10 @@ const DISK_FULL: Outcome = { letter: 'Z', text: 'qq write error or disk full (#4
 const NO_MEMORY: Outcome = { letter: 'Z', text: 'qq out of memory (#4.3.0)' };
 /** What a recipient takes in memory beside its address. */
 const RECIPIENT_BYTES = 100;
+/** What lengths and commas of a request can take beside message and addresses, generously. */
+const FRAMING_BYTES = 1 << 20;
+/** No netstring is longer. */
+const REQUEST_BYTES_MAX = 2_000_000_100;
 
 /** See the head of this file. */
 export class QmqpListener {
@@ -150,6 +157,11 @@ class QmqpConnection {
   readonly #ip: string;
   readonly #options: QmqpListenerOptions;
   readonly #session: QmqpServerSession;
+  /** What the session's bytes come from: the socket, or what unpacks them. */
+  #input: Readable;
+  #gunzip: RequestGunzip | undefined;
+  /** The request is there, but whether it was packed right is not known yet. */
+  #isUnchecked = false;
   #intake: Intake | undefined;
   #fingerprint: RequestFingerprint | undefined;
   #sender: Uint8Array = new Uint8Array(0);
@@ -165,6 +177,7 @@ class QmqpConnection {
 
   constructor(socket: Socket, ip: string, options: QmqpListenerOptions, onClose: () => void) {
     this.#socket = socket;
+    this.#input = socket;
     this.#ip = ip.startsWith('::ffff:') ? ip.slice(7) : ip;
     this.#options = options;
     this.#session = new QmqpServerSession(options.limits);
@@ -172,8 +185,7 @@ class QmqpConnection {
     this.heardMs = this.startMs;
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
     socket.on('end', () => {
-      this.#session.receiveEnd();
-      if (!this.#isBusy) this.#advance();
+      if (this.#gunzip === undefined) this.#receiveEnd();
     });
     // A reset tells no more than the close that follows it.
     socket.on('error', () => undefined);
@@ -193,18 +205,64 @@ class QmqpConnection {
   }
 
   #receive(bytes: Uint8Array): void {
+    this.heardMs = this.#options.clock.steadyMs();
     // After the request nothing counts, and nothing of it is kept while the queue decides.
     if (this.#isComplete) return;
-    if (!this.hasBegun) this.#options.onRequest?.();
+    const isFirst = !this.hasBegun;
+    if (isFirst) this.#options.onRequest?.();
     this.hasBegun = true;
-    this.heardMs = this.#options.clock.steadyMs();
+    if (isFirst && bytes[0] === GZIP_FIRST_BYTE) this.#unpack(bytes);
+    else if (this.#gunzip === undefined) this.#take(bytes);
+  }
+
+  /** The request is compressed. @param first what of it is there already */
+  #unpack(first: Uint8Array): void {
+    const { messageSizeMax, addressBytesMax = 0 } = this.#options.limits;
+    const sizeMax =
+      messageSizeMax === undefined ? REQUEST_BYTES_MAX : messageSizeMax + 2 * addressBytesMax + FRAMING_BYTES;
+    const gunzip = createRequestGunzip(sizeMax);
+    this.#gunzip = gunzip;
+    this.#input = gunzip.unpacked;
+    gunzip.unpacked.on('data', (bytes: Uint8Array) => this.#take(bytes));
+    gunzip.unpacked.on('end', () => {
+      // It ends when it is destroyed, too.
+      if (this.#isComplete || this.#socket.destroyed) return;
+      if (!this.#isUnchecked) this.#receiveEnd();
+      else if (!this.#endExcess()) this.#decide(false);
+    });
+    gunzip.unpacked.on('error', (error) => {
+      this.end(error instanceof GzipFault ? error.message : String(error));
+    });
+    gunzip.packed.on('error', () => undefined);
+    gunzip.packed.write(first);
+    this.#socket.pipe(gunzip.packed);
+  }
+
+  #take(bytes: Uint8Array): void {
     this.#session.receive(bytes);
+    if (!this.#isBusy) this.#advance();
+    if (this.#isUnchecked) this.#endExcess();
+  }
+
+  /** Nobody packs what is not to be read. @returns whether there was more than a request */
+  #endExcess(): boolean {
+    const { hasExcess } = this.#session;
+    if (hasExcess) this.end('more than a request in a gzip stream');
+    return hasExcess;
+  }
+
+  #receiveEnd(): void {
+    this.#session.receiveEnd();
     if (!this.#isBusy) this.#advance();
   }
 
   #advance(): void {
     for (;;) {
       const event = this.#session.next();
+      if (this.#gunzip !== undefined && this.#session.refusal !== undefined) {
+        this.#refuseEarly();
+        return;
+      }
       if (event === 'need-input' || event === 'need-decision' || event === 'closed') return;
       switch (event.type) {
         case 'message-start':
@@ -231,7 +289,8 @@ class QmqpConnection {
             this.#recipients.push(this.#options.classify(event.address));
           break;
         case 'request-end':
-          this.#decide(event.refused);
+          this.#isUnchecked = this.#gunzip !== undefined;
+          if (!this.#isUnchecked) this.#decide(event.refused);
           return;
         case 'violation':
           this.end(event.code, event.where);
@@ -245,12 +304,12 @@ class QmqpConnection {
     const written = this.#intake!.write(bytes);
     if (written === undefined) return false;
     this.#isBusy = true;
-    this.#socket.pause();
+    this.#input.pause();
     void written.then(() => {
       this.#isBusy = false;
       if (this.#socket.destroyed) return;
       this.#advance();
-      if (!this.#isBusy) this.#socket.resume();
+      if (!this.#isBusy) this.#input.resume();
     });
     return true;
   }
@@ -303,17 +362,29 @@ class QmqpConnection {
   }
 
   #reply(outcome: Outcome): void {
-    if (outcome.letter !== 'K')
-      this.#options.log.write('refused', {
-        ip: this.#ip,
-        sender: this.#sender,
-        reply: outcome.letter + outcome.text,
-      });
+    if (outcome.letter !== 'K') this.#logRefusal(outcome);
     this.#session.decide(outcome);
     const [reply] = this.#session.takeOutput();
     // Nothing is read any more: a client that goes on sending after its request gets what it got from qmail-qmqpd.
     // Destroyed a tick later: inside the callback the stream would still make an error for each socket.
     this.#socket.write(reply!, () => process.nextTick(destroySocket, this.#socket));
+  }
+
+  /**
+   * Refuses a compressed request before it has come: a megabyte of it may be a gigabyte to unpack. What the client still
+   * sends is thrown away as it is, so that the client gets to the reply.
+   */
+  #refuseEarly(): void {
+    this.#isComplete = true;
+    this.#abort();
+    const outcome = this.#session.refusal!;
+    this.#logRefusal(outcome);
+    this.#socket.end(encodeNetstring(bytesOf(outcome.letter + outcome.text)));
+    this.#socket.resume();
+  }
+
+  #logRefusal({ letter, text }: Outcome): void {
+    this.#options.log.write('refused', { ip: this.#ip, sender: this.#sender, reply: letter + text });
   }
 
   #writeReceived(): void {
@@ -340,6 +411,10 @@ class QmqpConnection {
   #abort(): void {
     this.#intake?.abort();
     this.#intake = undefined;
+    if (this.#gunzip === undefined) return;
+    this.#socket.unpipe(this.#gunzip.packed);
+    this.#gunzip.packed.destroy();
+    this.#gunzip.unpacked.destroy();
   }
 }
 

@@ -241,6 +241,15 @@ test('QmqpServerSession ignores what follows the request, and the end of input a
   assert.deepEqual(got, ['start 1', 'message m', 'sender s', 'recipient r', 'end', '3:Kok,']);
 });
 
+test('QmqpServerSession tells whether there is more than the request', () => {
+  const session = new QmqpServerSession();
+  session.receive(bytesOf(request('m', 's', 'r')));
+  while (session.next() !== 'need-decision');
+  assert.equal(session.hasExcess, false);
+  session.receive(bytesOf('x'));
+  assert.equal(session.hasExcess, true);
+});
+
 test('QmqpServerSession replies without waiting for the client to close', () => {
   const got = feedEveryWay(bytesOf(request('m', 's')), (pieces) => transcript(pieces, {}, false));
   assert.deepEqual(got, ['start 1', 'message m', 'sender s', 'end', '3:Kok,']);

@@ -133,6 +133,11 @@ export class QmqpServerSession {
     return this.#refusal;
   }
 
+  /** Whether bytes are there behind the request, which nobody reads. */
+  get hasExcess(): boolean {
+    return this.#phase === 'decision' && this.#at < this.#bytes.length;
+  }
+
   /** Takes bytes from the client; they must stay unchanged until the next `need-input`. */
   receive(bytes: Uint8Array): void {
     const isEmpty = this.#at === this.#bytes.length;
