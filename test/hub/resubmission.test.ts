@@ -2,10 +2,9 @@
 // until it is told K: each message arrives once.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
 import { askForQueue } from '../../src/hub/admin-socket.ts';
+import { type Cut, everyCut, nameOfCut, startCuttingProxy } from '../support/cutting-proxy.ts';
 import {
   exchange,
   HubProcess,
@@ -17,17 +16,6 @@ import {
 } from '../support/hub-process.ts';
 
 const TO = 'box@hub.example';
-/** As long as a reply can get here. */
-const REPLY = '27:Kok 1000000000 qp 100000000,';
-
-/** A way to the hub that is cut when so many bytes have passed. */
-interface Cut {
-  readonly direction: 'request' | 'reply';
-  readonly after: number;
-  /** Whether both sides see a reset, as of a machine that was switched off, or an end. */
-  readonly isReset: boolean;
-}
-
 let home: string;
 let hub: HubProcess;
 beforeEach(async () => {
@@ -56,45 +44,19 @@ async function delivered(): Promise<string[]> {
 }
 
 /** Sends the bytes through a proxy that cuts. @returns what came back */
-async function exchangeThrough({ direction, after, isReset }: Cut, request: Buffer): Promise<string> {
-  const cut = (...sockets: Socket[]) => {
-    for (const socket of sockets) isReset ? socket.resetAndDestroy() : socket.destroy();
-  };
-  const server = createServer((client) => {
-    const upstream = connect({ host: '127.0.0.1', port: hub.port });
-    for (const socket of [client, upstream]) socket.on('error', () => undefined);
-    const forward = (from: Socket, to: Socket, limit: number) => {
-      let left = limit;
-      const pass = (bytes: Buffer) => {
-        const part = bytes.subarray(0, left);
-        left -= part.length;
-        to.write(part, () => left === 0 && cut(to, from));
-      };
-      if (limit === 0) upstream.on('connect', () => cut(to, from));
-      from.on('data', pass).on('close', () => to.destroy());
-    };
-    forward(client, upstream, direction === 'request' ? after : Number.POSITIVE_INFINITY);
-    if (direction === 'reply' && after === 0) upstream.on('data', () => cut(client, upstream));
-    else forward(upstream, client, direction === 'reply' ? after : Number.POSITIVE_INFINITY);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+async function exchangeThrough(cut: Cut, request: Buffer): Promise<string> {
+  const proxy = await startCuttingProxy(hub.port, cut);
   try {
-    return await exchange((server.address() as AddressInfo).port, request);
+    return await exchange(proxy.port, request);
   } finally {
-    server.close();
+    proxy.close();
   }
 }
 
 test('a connection that is cut after any byte, either way, costs no message and makes none double', async () => {
-  const cuts: Cut[] = [];
-  for (const isReset of [false, true]) {
-    const { length } = requestOf('request-000-reset');
-    for (let after = 0; after <= length; after++) cuts.push({ direction: 'request', after, isReset });
-    for (let after = 0; after < REPLY.length; after++) cuts.push({ direction: 'reply', after, isReset });
-  }
   const names: string[] = [];
-  for (const cut of cuts) {
-    const name = `${cut.direction}-${String(cut.after).padStart(3, '0')}-${cut.isReset ? 'reset' : 'close'}`;
+  for (const cut of everyCut(requestOf('request-000-reset').length)) {
+    const name = nameOfCut(cut);
     names.push(name);
     const request = requestOf(name);
     let reply = await exchangeThrough(cut, request);
