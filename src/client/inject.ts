@@ -185,7 +185,9 @@ function openQueue({ home, ownBin, env }: InjectCall): Sink {
     write: (bytes) => queue.write(bytes),
     abort: () => queue.abort(),
     async finish(envelope) {
-      const outcome = outcomeOfQueueResult(await queue.finish(envelope));
+      const result = await queue.finish(envelope);
+      if (result.notice !== undefined) complain(Buffer.from(`qmail-inject: warning: ${result.notice}\n`));
+      const outcome = outcomeOfQueueResult(result);
       if (outcome.letter === 'K') return undefined;
       return { exit: outcome.letter === 'D' ? 100 : 111, text: bytesOf(`${outcome.text}\n`) };
     },

@@ -4,6 +4,7 @@
 import { copyBytes } from '../core/bytes/bytes.ts';
 import { type Environment, openHistory, readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
 import type { QueueProgram } from './queue-program.ts';
+import { spillIfNeeded } from './spill.ts';
 
 /** Starts a submission by QMQP in this process. */
 export function openOwnQueueProgram({ home, env }: { home: string; env: Environment }): QueueProgram {
@@ -16,8 +17,9 @@ export function openOwnQueueProgram({ home, env }: { home: string; env: Environm
     },
     async finish(envelope) {
       const history = openHistory({ servers, home, env });
-      const { exit } = await submitByQmqp({ home, servers, message, envelope, ...history });
-      return { exit, writeFailed: false, pid: process.pid };
+      const { exit, isUnknown } = await submitByQmqp({ home, servers, message, envelope, ...history });
+      const spilled = spillIfNeeded({ home, exit, isUnknown, message, envelope });
+      return { ...spilled, writeFailed: false, pid: process.pid };
     },
     async abort() {
       message = [];

@@ -6,6 +6,7 @@ import { concatBytes } from '../core/bytes/bytes.ts';
 import { QUEUE_EXIT } from '../core/policy/outcome.ts';
 import { readDescriptor } from '../host/read-descriptor.ts';
 import { type Environment, openHistory, readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
+import { spillIfNeeded } from './spill.ts';
 
 /** Runs the program on this process's descriptors 0 and 1; resolves with its exit code. */
 export async function runQmqpc({ home, env }: { home: string; env: Environment }): Promise<number> {
@@ -13,17 +14,12 @@ export async function runQmqpc({ home, env }: { home: string; env: Environment }
   if ('exit' in servers) return servers.exit;
   try {
     const message = readDescriptor(0);
-    const envelope = message && readDescriptor(1);
-    if (envelope === undefined || message === undefined) return QUEUE_EXIT.readError;
+    const pieces = message && readDescriptor(1);
+    if (pieces === undefined || message === undefined) return QUEUE_EXIT.readError;
+    const envelope = concatBytes(pieces);
     const history = openHistory({ servers, home, env });
-    const { exit } = await submitByQmqp({
-      home,
-      servers,
-      message,
-      envelope: concatBytes(envelope),
-      ...history,
-    });
-    return exit;
+    const { exit, isUnknown } = await submitByQmqp({ home, servers, message, envelope, ...history });
+    return spillIfNeeded({ home, exit, isUnknown, message, envelope }).exit;
   } catch (error) {
     // What V8 throws when it cannot allocate so large an array.
     return error instanceof RangeError ? QUEUE_EXIT.noMemory : QUEUE_EXIT.bug;

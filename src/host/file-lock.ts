@@ -14,17 +14,32 @@ const USUAL_PATH = '/usr/local/bin:/usr/bin:/bin';
  *   with the operation `run` if the program does not do its work
  */
 export function lockFile(descriptor: number, env: Environment, waitMs = 0): void {
+  const status = runFlock(descriptor, env, [], waitMs);
+  if (status !== 0) throw new SystemError('lock', `descriptor ${descriptor}`, `flock ended with ${status}`);
+}
+
+/**
+ * Takes the only lock on an open file or folder if nobody has it, without waiting; it lasts until the descriptor is closed.
+ * @returns whether the lock is there
+ * @throws SystemError with the operation `lock` or `run`, as {@link lockFile} does
+ */
+export function tryLockFile(descriptor: number, env: Environment): boolean {
+  const status = runFlock(descriptor, env, ['-n'], 0);
+  if (status > 1) throw new SystemError('lock', `descriptor ${descriptor}`, `flock ended with ${status}`);
+  return status === 0;
+}
+
+function runFlock(descriptor: number, env: Environment, options: readonly string[], waitMs: number): number {
   const { spawnSync } = process.getBuiltinModule('node:child_process');
   const { PATH = '' } = env.strings;
-  const { error, status, signal } = spawnSync('flock', ['-x', '3'], {
+  const { error, status, signal } = spawnSync('flock', ['-x', ...options, '3'], {
     env: { ...env.strings, PATH: PATH === '' ? USUAL_PATH : `${PATH}:${USUAL_PATH}` },
     stdio: ['ignore', 'ignore', 'ignore', descriptor],
     timeout: waitMs,
     killSignal: 'SIGKILL',
   });
-  const subject = `descriptor ${descriptor}`;
-  if (errorCode(error) === 'ETIMEDOUT') throw new SystemError('lock', subject, error);
+  if (errorCode(error) === 'ETIMEDOUT') throw new SystemError('lock', `descriptor ${descriptor}`, error);
   if (error !== undefined) throw new SystemError('run', 'flock', error);
   if (status === null) throw new SystemError('run', 'flock', `killed by ${signal}`);
-  if (status !== 0) throw new SystemError('lock', subject, `flock ended with ${status}`);
+  return status;
 }

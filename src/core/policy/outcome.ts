@@ -24,6 +24,8 @@ export interface QueueResult {
   readonly customText?: string;
   /** Process id of the queue program (our own when it ran in this process). */
   readonly pid: number;
+  /** What people are to know beside the result, such as that the message waits on this host. */
+  readonly notice?: string;
 }
 
 /** Names for the exit codes of a queue program that our own code uses. */
