@@ -40,13 +40,6 @@ export class BounceLimit {
     this.#settings = settings;
   }
 
-  /** Messages that wait to be told of. */
-  get waiting(): number {
-    let count = 0;
-    for (const messages of this.#waiting.values()) count += messages.length;
-    return count;
-  }
-
   /** Whether a notice for the address may go now. If not the message is kept in mind, to be released with others. */
   admit(address: Uint8Array, message: FinishedMessage): boolean {
     const key = textOf(lowerCase(address));

@@ -13,6 +13,7 @@ import { outcomeOfRemote } from '../../src/core/policy/rspawn-report.ts';
 import type { DeliveryControls } from '../../src/delivery/delivery-controls.ts';
 import { LiveControls } from '../../src/hub/live-controls.ts';
 import { QmailLog } from '../../src/hub/qmail-log.ts';
+import { asQmailNotice, readReportParts } from '../support/report-parts.ts';
 import { DeliveryBench } from './support.ts';
 
 interface Vector {
@@ -107,11 +108,14 @@ function expectedDeliveries(log: readonly string[]): string[] {
   });
 }
 
-async function run(vector: Vector) {
+async function run(vector: Vector, bounceformat = 'qmail') {
   const lines: string[] = [];
   const writeLine = (line: string) => void lines.push(line.replace(/\n$/, ''));
   const log = new QmailLog({ writeLine, uid: 0, later: setImmediate });
-  const controls = readControls({ bounceformat: 'qmail\n', ...vector.control }, vector.hup_before_inject);
+  const controls = readControls(
+    { bounceformat: `${bounceformat}\n`, ...vector.control },
+    vector.hup_before_inject,
+  );
   const bench = new DeliveryBench({ controls, alsoLog: log });
   log.write('delivery.limits', { local: controls.concurrencylocal, remote: controls.concurrencyremote });
   const bounces: { message: string; sender: string; recipients: string[] }[] = [];
@@ -182,6 +186,18 @@ for (const vector of VECTORS) {
       remoteNext: one.remote_next_retry_after_birth,
     }));
     assert.deepEqual(left, wanted);
+  });
+}
+
+for (const vector of VECTORS.filter(({ expect }) => expect.queue.length > 0)) {
+  test(`qmail-send: the text inside the report of ${vector.name}`, async () => {
+    const { bounces } = await run(vector, 'report');
+    const texts = bounces.map((bounce) =>
+      bounce.message.includes('\nMIME-Version: 1.0\n')
+        ? { ...bounce, message: asQmailNotice(readReportParts(bounce.message)) }
+        : bounce,
+    );
+    assert.deepEqual(sortParagraphs(texts), sortParagraphs(vector.expect.queue));
   });
 }
 

@@ -15,7 +15,7 @@ export type DsnAction = 'failed' | 'delayed' | 'delivered' | 'relayed';
 /** The fields of a recipient; texts have one character per byte. */
 export interface DsnRecipient {
   readonly address: Uint8Array;
-  /** Type, semicolon, address, decoded; as its sender gave it. */
+  /** Type, semicolon, blank, address, decoded; as its sender gave it. */
   readonly original?: string | undefined;
   readonly action: DsnAction;
   /** As `5.1.1`. */
@@ -69,11 +69,7 @@ export function formatDsnFields(message: DsnMessage, recipients: readonly DsnRec
 function appendRecipient(body: ByteBuffer, recipient: DsnRecipient, isGlobal: boolean): void {
   const { address, original, action, status, host, words, isReply, untilMs } = recipient;
   body.appendText('\n');
-  if (original !== undefined) {
-    const end = original.indexOf(';');
-    const type = original.substring(0, end);
-    appendField(body, `Original-Recipient: ${type}; `, bytesOf(original.substring(end + 1)), isGlobal);
-  }
+  if (original !== undefined) appendField(body, 'Original-Recipient: ', bytesOf(original), isGlobal);
   // A quoted form has no sense there.
   if (isWide(address)) appendField(body, 'Final-Recipient: utf-8; ', address, true);
   else appendField(body, 'Final-Recipient: rfc822; ', quoteAddress(address), false);
@@ -100,7 +96,10 @@ function appendField(body: ByteBuffer, name: string, value: Uint8Array, allowsHi
       isBlankDue = length > 0;
       continue;
     }
-    if (isBlankDue) body.appendByte(SPACE);
+    if (isBlankDue) {
+      body.appendByte(SPACE);
+      length++;
+    }
     isBlankDue = false;
     const isShown = byte > SPACE && (byte <= LAST_PRINTABLE || (allowsHigh && byte > 127));
     body.appendText(isShown ? String.fromCharCode(byte) : '?');

@@ -130,9 +130,15 @@ function describe(
   { status, host, words, isReply }: ReportedStatus,
   { virtualdomains }: BounceControls,
 ): DsnRecipient {
-  const original = dsn?.orcpt === undefined ? undefined : decodeXtext(dsn.orcpt);
+  const original = dsn?.orcpt === undefined ? undefined : decodeOriginal(dsn.orcpt);
   const known = stripVirtualPrepend(address, virtualdomains);
   return { address: known, original, action, status, host, words, isReply };
+}
+
+/** Only the address is in xtext; a type may have a plus sign too. */
+function decodeOriginal(orcpt: string): string {
+  const end = orcpt.indexOf(';');
+  return `${orcpt.substring(0, end)}; ${decodeXtext(orcpt.substring(end + 1))}`;
 }
 
 const INTRODUCTIONS = {

@@ -122,6 +122,9 @@ export function formatRecipientDsn({ notify, orcpt = '' }: RecipientDsn): string
     if (words.length === 0) words.push('NEVER');
   }
   const asked = words.length === 0 ? '' : ` NOTIFY=${words.join(',')}`;
-  for (let i = 0; i < orcpt.length; i++) if (orcpt.charCodeAt(i) > 126) return asked;
+  for (let i = 0; i < orcpt.length; i++) {
+    const code = orcpt.charCodeAt(i);
+    if (code <= 32 || code > 126) return asked;
+  }
   return orcpt === '' ? asked : `${asked} ORCPT=${orcpt}`;
 }
