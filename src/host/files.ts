@@ -99,7 +99,11 @@ export const NODE_FILES: Files = {
   makeFolder: (path) =>
     promised<void>((cb) => fs.mkdir(path, { recursive: true, mode: 0o700 }, (error) => cb(error, undefined))),
   rename: (from, to) => promised<void>((cb) => fs.rename(from, to, (error) => cb(error, undefined))),
-  remove: (path) => promised<void>((cb) => fs.rm(path, { force: true }, (error) => cb(error, undefined))),
+  // Not rm: that looks twice at what it is first.
+  remove: (path) =>
+    promised<void>((cb) =>
+      fs.unlink(path, (error) => cb(error?.code === 'ENOENT' ? null : error, undefined)),
+    ),
   async flushFolder(path) {
     const fd = await promised<number>((cb) => fs.open(path, O_RDONLY, cb));
     try {

@@ -8,6 +8,8 @@ import type { Admit, Channel, Job, MessageId } from './queue.ts';
 
 /** Jobs of one destination that the index is asked for at a time; the call costs more than the rows. */
 const FETCH_MAX = 20;
+/** Jobs that wait in memory for their turns, beyond which one of each destination is asked for. */
+const FETCHED_MAX = 20_000;
 
 /** See the head of this file. */
 export class Claims {
@@ -15,6 +17,7 @@ export class Claims {
   readonly #entries: ReadonlyMap<MessageId, Entry>;
   readonly #index: MessageIndex;
   readonly #onState: (state: IndexState) => void;
+  #fetched = 0;
 
   /** @param onState takes what the index says with each answer, and calls {@link Claims.note} */
   constructor(
@@ -29,17 +32,20 @@ export class Claims {
   }
 
   /** See {@link Queue.claim}. */
-  async claim(channel: Channel, nowMs: number, limit: number, admit: Admit): Promise<Job[]> {
+  async claim(channel: Channel, nowMs: number, count: number, admit: Admit): Promise<Job[]> {
     const jobs: Job[] = [];
     for (;;) {
       const wanted: Wanted[] = [];
-      while (jobs.length + wanted.length < limit) {
+      const limit = this.#fetched < FETCHED_MAX ? FETCH_MAX : 1;
+      while (jobs.length + wanted.length < count) {
         const next = this.agendas[channel].next(nowMs, admit);
         if (next === undefined) break;
         const { from } = next;
-        if (from === 'fetched') jobs.push(next.job);
-        else if (from === 'memory') jobs.push(this.#handOut(next.id, channel, next.destination));
-        else wanted.push({ destination: next.destination, untilMs: next.untilMs, limit: FETCH_MAX });
+        if (from === 'fetched') {
+          this.#fetched--;
+          jobs.push(next.job);
+        } else if (from === 'memory') jobs.push(this.#handOut(next.id, channel, next.destination));
+        else wanted.push({ destination: next.destination, untilMs: next.untilMs, limit });
       }
       if (wanted.length === 0) return jobs;
       const found = await this.#fetch(channel, wanted).catch((error: unknown) => {
@@ -60,7 +66,9 @@ export class Claims {
 
   /** Takes back jobs of a message in the index that wait for their turn in memory. @returns the destinations that had none */
   forget(parts: readonly PartName[], id: MessageId): PartName[] {
-    return parts.filter(({ channel, destination }) => !this.agendas[channel].forget(destination, id));
+    const others = parts.filter(({ channel, destination }) => !this.agendas[channel].forget(destination, id));
+    this.#fetched -= parts.length - others.length;
+    return others;
   }
 
   /** A job of a message in memory, of which the agenda says that it waits. */
@@ -79,7 +87,10 @@ export class Claims {
       this.#onState(state);
       for (const job of jobs) found.get(job.destination)?.push(job);
     } finally {
-      for (const [destination, [, ...rest]] of found) this.agendas[channel].arrived(destination, rest);
+      for (const [destination, [, ...rest]] of found) {
+        this.#fetched += rest.length;
+        this.agendas[channel].arrived(destination, rest);
+      }
     }
     return [...found.values()].flatMap(([first]) => first ?? []);
   }

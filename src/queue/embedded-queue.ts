@@ -214,10 +214,10 @@ export class EmbeddedQueue implements Queue {
   async remove(id: MessageId): Promise<void> {
     const entry = await this.#resting(id);
     if (entry === undefined) {
-      const { messages, left } = await this.#indexed.remove(id);
+      const { messages, left, isLarge } = await this.#indexed.remove(id);
       this.#finishedCount += messages;
       this.#tally.count({ removed: left });
-      await this.#removeBody(id);
+      if (isLarge) await this.#removeBody(id);
       return;
     }
     await this.#append(entry, { type: 'remove', id, segment: entry.origin.segment });
@@ -366,13 +366,13 @@ export class EmbeddedQueue implements Queue {
     verdicts: readonly Verdict[],
     nextDueMs: number | undefined,
   ): Promise<Settled> {
-    const { finished, settlement } = await this.#indexed.settle(job, verdicts, nextDueMs);
+    const { finished, settlement, isLarge } = await this.#indexed.settle(job, verdicts, nextDueMs);
     this.#tally.count(settlement);
     this.#listener();
     if (finished === undefined) return { finished: false, failures: [] };
     if (finished.failures.length === 0) {
       this.#finishedCount++;
-      await this.#removeBody(job.id);
+      if (isLarge) await this.#removeBody(job.id);
     }
     return { finished: true, failures: finished.failures };
   }

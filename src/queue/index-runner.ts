@@ -34,6 +34,16 @@ export type IndexReply =
       readonly error: { readonly message: string; readonly code: string | undefined };
     };
 
+/**
+ * Calls that wait together, in the groups that they run in. What changes nothing on disk goes first: a delivery that waits for
+ * its message does not wait for the flush of others' verdicts. Answers come in the order in which the calls are carried out.
+ */
+export function inGroups(calls: readonly IndexCall[]): IndexCall[][] {
+  const isReading = ({ method }: IndexCall) => method === 'read' || method === 'claim';
+  const groups = [calls.filter(isReading), calls.filter((call) => !isReading(call))];
+  return groups.filter(({ length }) => length > 0);
+}
+
 /** Owns the index of one database file. */
 export class IndexRunner {
   readonly #path: string;

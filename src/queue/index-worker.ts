@@ -1,7 +1,7 @@
-// The thread that the index lives in: takes every call that waits, runs them as one group, answers.
+// The thread that the index lives in: takes every call that waits, runs them in groups, answers.
 
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { type IndexCall, IndexRunner } from './index-runner.ts';
+import { type IndexCall, IndexRunner, inGroups } from './index-runner.ts';
 
 const GROUP_MAX = 256;
 const port = parentPort!;
@@ -14,6 +14,6 @@ port.on('message', (first: IndexCall) => {
     if (next === undefined) break;
     calls.push(next.message);
   }
-  port.postMessage(runner.run(calls));
+  for (const group of inGroups(calls)) port.postMessage(runner.run(group));
   if (calls.some(({ method }) => method === 'close')) port.close();
 });

@@ -2,9 +2,8 @@
 // order, and jobs of theirs that wait for their turn in memory are taken back when an operator changes their course.
 
 import type { Claims } from './claims.ts';
-import type { Settlement } from './entry.ts';
-import type { IndexState, MessageIndex, PartName, Regrouped } from './message-index.ts';
-import type { DestinationOf, FinishedMessage, Job, MessageId, Verdict } from './queue.ts';
+import type { IndexSettled, IndexState, MessageIndex, PartName, Regrouped } from './message-index.ts';
+import type { DestinationOf, Job, MessageId, Verdict } from './queue.ts';
 
 /** See the head of this file. */
 export class IndexedMessages {
@@ -32,11 +31,10 @@ export class IndexedMessages {
     { id, channel, destination }: Job,
     verdicts: readonly Verdict[],
     nextDueMs: number | undefined,
-  ): Promise<{ readonly finished: FinishedMessage | undefined; readonly settlement: Settlement }> {
-    const part = { channel, destination };
-    const { finished, settlement, ...state } = await this.#index.settle(id, part, verdicts, nextDueMs);
-    this.note(state);
-    return { finished, settlement };
+  ): Promise<IndexSettled> {
+    const settled = await this.#index.settle(id, { channel, destination }, verdicts, nextDueMs);
+    this.note(settled);
+    return settled;
   }
 
   /** See {@link Queue.reschedule}. */
@@ -88,12 +86,12 @@ export class IndexedMessages {
     await Promise.all(local.map((job) => this.settle(job, [], job.dueMs)));
   }
 
-  /** @returns how many messages are gone, and how many recipients were left to do */
-  async remove(id: MessageId): Promise<{ readonly messages: number; readonly left: number }> {
-    const { left, ...state } = await this.#index.remove(id);
+  /** @returns how many messages are gone, how many recipients were left to do, and whether there is a file of its bytes */
+  async remove(id: MessageId): Promise<{ messages: number; left: number; isLarge: boolean }> {
+    const { left, isLarge, ...state } = await this.#index.remove(id);
     const messages = this.messages - state.messages;
     this.#claims().forget(state.heads, id);
     this.note(state);
-    return { messages, left };
+    return { messages, left, isLarge };
   }
 }

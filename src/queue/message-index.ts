@@ -70,6 +70,15 @@ export interface Wanted {
   readonly limit: number;
 }
 
+/** What became of a message by verdicts about it. */
+export interface IndexSettled {
+  /** The message, if that was the end of it; without failures it is gone. */
+  readonly finished: FinishedMessage | undefined;
+  readonly settlement: Settlement;
+  /** Whether its bytes are in a file of their own. */
+  readonly isLarge: boolean;
+}
+
 /** Each call is durable when it resolves; a failed call changed nothing. */
 export interface MessageIndex {
   /** Opens and locks. @throws SystemError, also when another process has it open */
@@ -83,9 +92,7 @@ export interface MessageIndex {
     part: PartName,
     verdicts: readonly Verdict[],
     nextDueMs: number | undefined,
-  ): Promise<
-    IndexState & { readonly finished: FinishedMessage | undefined; readonly settlement: Settlement }
-  >;
+  ): Promise<IndexState & IndexSettled>;
   /** See {@link Queue.reschedule}. @returns also the destinations that are handed out; undefined if nothing is left */
   reschedule(id: MessageId, dueMs: number): Promise<IndexState & { readonly out: PartName[] | undefined }>;
   /** Hands out what is left of a message; `wasOut` names what was so already. `jobs` is undefined if it is not there. */
@@ -96,8 +103,8 @@ export interface MessageIndex {
   regroup(id: MessageId, parts: readonly Regrouped[]): Promise<IndexState>;
   /** Makes what is due later than the second time due at the first. */
   hasten(nowMs: number, laterThanMs: number): Promise<IndexState>;
-  /** @returns also how many recipients were left to do */
-  remove(id: MessageId): Promise<IndexState & { readonly left: number }>;
+  /** @returns also how many recipients were left to do, and whether its bytes are in a file of their own */
+  remove(id: MessageId): Promise<IndexState & { readonly left: number; readonly isLarge: boolean }>;
   /** The message's bytes; undefined if they are in a file of their own. */
   read(id: MessageId): Promise<Uint8Array | undefined>;
   finished(): Promise<FinishedMessage[]>;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { bytesOf, textOf } from '../core/bytes/bytes.ts';
+import { inGroups } from './index-runner.ts';
 import type { IndexRow } from './message-index.ts';
 import { COUNT_MESSAGES, SqliteIndex, WAITING } from './sqlite-index.ts';
 
@@ -172,3 +173,40 @@ test('a transaction that is rolled back hands nothing out and takes nothing back
     assert.deepEqual(index.claim('remote', wanted).jobs, []);
     index.close();
   }));
+
+test('the last good verdict leaves nothing of a message, and tells whether its bytes are in a file', () =>
+  withFolder((path) => {
+    const index = new SqliteIndex(path);
+    const part = { channel: 'remote', destination: 'x' } as const;
+    const done = (position: number) => ({ index: position, state: 'done' }) as const;
+    const row = (id: number, body: Uint8Array | undefined): IndexRow => ({
+      ...{ id, birthMs: 1, size: 1, sender: bytesOf('s'), body, failures: [] },
+      recipients: ['a@x', 'b@x'].map((to) => ({
+        ...{ address: bytesOf(to), channel: 'remote', state: 'todo' },
+      })),
+      parts: [{ ...part, dueMs: 5, out: true, positions: [0, 1] }],
+    });
+    index.insert([row(1, bytesOf('m')), row(2, undefined), row(3, undefined)], 1);
+    const first = index.settle(1, part, [done(0), done(0)], undefined);
+    assert.deepEqual([first.finished, first.settlement.delivered, first.recipients], [undefined, 1, 5]);
+    const { finished, isLarge, messages, recipients } = index.settle(1, part, [done(1)], 9);
+    assert.deepEqual([finished?.failures, isLarge, messages, recipients], [[], false, 2, 4]);
+    assert.equal(index.settle(2, part, [done(0), done(1)], 9).isLarge, true);
+    assert.equal(index.remove(3).isLarge, true);
+    index.close();
+    const db = new DatabaseSync(path);
+    for (const table of ['message', 'recipient', 'part', 'failure'])
+      assert.deepEqual(db.prepare(`SELECT * FROM ${table}`).all(), [], table);
+    db.close();
+  }));
+
+test('what reads does not wait for what is flushed, and everything keeps its order otherwise', () => {
+  const methods = ['settle', 'read', 'insert', 'claim', 'remove', 'close'] as const;
+  const calls = methods.map((method, call) => ({ call, method, args: [] }));
+  const groups = inGroups(calls).map((group) => group.map(({ method }) => method));
+  assert.deepEqual(groups, [
+    ['read', 'claim'],
+    ['settle', 'insert', 'remove', 'close'],
+  ]);
+  assert.deepEqual(inGroups(calls.slice(0, 1)), [calls.slice(0, 1)]);
+});

@@ -1,11 +1,12 @@
 // The index in SQLite: synchronous, for one thread. Whoever runs it wraps calls in a transaction (see IndexRunner), so
 // that calls which wait together share one flush. docs/internals/queue.md has the tables.
 
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { withoutDelay } from '../core/policy/notification.ts';
 import { encodeMessageDsn, encodeRecipientDsn, messageDsn, recipientDsn } from './dsn-record.ts';
 import type { Settlement } from './entry.ts';
-import { addDsnColumns, INSERT_PART, insertPart, migrateIndex, unpackPositions } from './index-parts.ts';
+import { openIndexDatabase } from './index-database.ts';
+import { INSERT_PART, insertPart, unpackPositions } from './index-parts.ts';
 import type { IndexRow, IndexState, PartName, Regrouped, Wanted } from './message-index.ts';
 import type {
   Channel,
@@ -20,30 +21,7 @@ import type {
 } from './queue.ts';
 import { CHANNELS, HELD_MS } from './queue.ts';
 
-// Bodies stay out of every index; a part is found by its destination's earliest due time, its recipients by their numbers.
-const SCHEMA = `
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS message (
-  id INTEGER PRIMARY KEY, birth REAL NOT NULL, size INTEGER NOT NULL, sender BLOB NOT NULL, body BLOB, parts INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS recipient (
-  message INTEGER NOT NULL, position INTEGER NOT NULL, channel INTEGER NOT NULL, state INTEGER NOT NULL, address BLOB NOT NULL,
-  PRIMARY KEY (message, position)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS failure (
-  serial INTEGER PRIMARY KEY, message INTEGER NOT NULL, position INTEGER NOT NULL, report TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS failure_message ON failure (message, serial);
-CREATE TABLE IF NOT EXISTS part (
-  message INTEGER NOT NULL, channel INTEGER NOT NULL, destination TEXT NOT NULL, due REAL NOT NULL, todo INTEGER NOT NULL, positions BLOB NOT NULL,
-  PRIMARY KEY (message, channel, destination)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS part_due ON part (channel, destination, due, message);
-`;
-// By an index of what is held alone, so that nothing else pays for it.
-const HELD_INDEX = `CREATE INDEX IF NOT EXISTS part_held ON part (message) WHERE due = ${HELD_MS}.0`;
 const COUNT_HELD = `SELECT count(DISTINCT message) AS n FROM part WHERE due = ${HELD_MS}.0`;
-const FINISHED_INDEX = 'CREATE INDEX IF NOT EXISTS message_finished ON message (id) WHERE parts = 0';
 
 /** Jobs of one destination in order: by the index alone, from its first row. */
 export const WAITING =
@@ -51,6 +29,13 @@ export const WAITING =
 /** By what has parts and what has none: to count the table would read every body. */
 export const COUNT_MESSAGES =
   'SELECT (SELECT count(DISTINCT message) FROM part) + (SELECT count(*) FROM message WHERE parts = 0) AS n';
+/** A message as a verdict finds it; none of its bytes is read. */
+const SETTLED = `SELECT id, birth, sender, parts, dsn, body IS NULL AS large,
+  (SELECT todo FROM part WHERE message = ? AND channel = ? AND destination = ?) AS todo,
+  EXISTS (SELECT 1 FROM failure WHERE message = ?) AS failed FROM message WHERE id = ?`;
+const IS_LARGE = 'SELECT body IS NULL AS large FROM message WHERE id = ?';
+const JOB = `SELECT id, birth, size, sender, dsn, positions FROM message, part
+  WHERE id = ? AND message = id AND channel = ? AND destination = ?`;
 const COUNT_LEFT = 'SELECT coalesce(sum(todo), 0) AS n FROM part';
 const STATES: readonly RecipientState[] = ['todo', 'done', 'failed'];
 
@@ -62,6 +47,14 @@ interface MessageRow {
   body: Uint8Array | null;
   parts: number;
   dsn: Uint8Array | null;
+}
+
+interface SettledRow extends MessageRow {
+  /** Whether the bytes are in a file of their own. */
+  large: number;
+  /** Recipients of the part that were left. */
+  todo: number | null;
+  failed: number;
 }
 
 interface WaitingRow {
@@ -91,19 +84,7 @@ export class SqliteIndex {
 
   /** @param path database file, or `:memory:` @throws when it cannot be opened and locked */
   constructor(path: string) {
-    this.#db = new DatabaseSync(path, { timeout: 0 });
-    // Exclusive before anything else: the lock keeps a second hub out for as long as this one lives.
-    this.#db.exec('PRAGMA locking_mode = EXCLUSIVE');
-    this.#db.exec('PRAGMA journal_mode = WAL');
-    this.#db.exec('PRAGMA synchronous = FULL');
-    this.#db.exec('PRAGMA cache_size = -65536');
-    this.#db.exec('BEGIN EXCLUSIVE');
-    this.#db.exec(SCHEMA);
-    migrateIndex(this.#db);
-    addDsnColumns(this.#db);
-    this.#db.exec(FINISHED_INDEX);
-    this.#db.exec(HELD_INDEX);
-    this.#db.exec('COMMIT');
+    this.#db = openIndexDatabase(path);
     this.#messages = this.#number(COUNT_MESSAGES);
     this.#left = this.#number(COUNT_LEFT);
   }
@@ -172,7 +153,7 @@ export class SqliteIndex {
     part: PartName,
     verdicts: readonly Verdict[],
     nextDueMs: number | undefined,
-  ): IndexState & { finished: FinishedMessage | undefined; settlement: Settlement } {
+  ): IndexState & { finished: FinishedMessage | undefined; settlement: Settlement; isLarge: boolean } {
     const settlement = { delivered: 0, failed: 0 };
     for (const verdict of verdicts) {
       if (verdict.state === 'warned') {
@@ -192,6 +173,14 @@ export class SqliteIndex {
     const settled = settlement.delivered + settlement.failed;
     this.#left -= settled;
     const name = [id, CHANNELS.indexOf(part.channel), part.destination] as const;
+    const row = this.#row<SettledRow>(SETTLED, ...name, id, id);
+    const isLarge = row?.large === 1;
+    // The common case, in as few steps as can be: nobody is left, and all went well.
+    if (row?.parts === 1 && row.failed === 0 && row.todo === settled) {
+      this.#setOut(part, id, false);
+      this.#delete(id, ['message', 'recipient', 'part']);
+      return { ...this.#state([part]), finished: finishedMessage(row, []), settlement, isLarge };
+    }
     this.#run(
       'UPDATE part SET todo = todo - ?, due = iif(due = ?, due, coalesce(?, due)) WHERE message = ? AND channel = ? AND destination = ?',
       settled,
@@ -205,10 +194,10 @@ export class SqliteIndex {
     );
     if (ended !== 0) this.#run('UPDATE message SET parts = parts - 1 WHERE id = ?', id);
     if (ended !== 0 || nextDueMs !== undefined) this.#setOut(part, id, false);
-    const row = this.#row<MessageRow>('SELECT id, birth, sender, parts, dsn FROM message WHERE id = ?', id);
-    const finished = row?.parts === 0 ? this.#finishedMessage(row) : undefined;
+    const isOver = row !== undefined && row.parts - Number(ended) === 0;
+    const finished = isOver ? this.#finishedMessage(row) : undefined;
     if (finished !== undefined && finished.failures.length === 0) this.remove(id);
-    return { ...this.#state([part]), finished, settlement };
+    return { ...this.#state([part]), finished, settlement, isLarge };
   }
 
   #noteWarned(id: MessageId, position: number): void {
@@ -288,16 +277,22 @@ export class SqliteIndex {
     }));
   }
 
-  remove(id: MessageId): IndexState & { left: number } {
+  remove(id: MessageId): IndexState & { left: number; isLarge: boolean } {
     const parts = this.#partsOf(id);
     const left = parts.reduce((sum, part) => sum + part.left, 0);
     this.#left -= left;
-    const { changes } = this.#run('DELETE FROM message WHERE id = ?', id);
-    for (const table of ['recipient', 'failure', 'part'])
-      this.#run(`DELETE FROM ${table} WHERE message = ?`, id);
-    this.#messages -= Number(changes);
+    const isLarge = this.#row<{ large: number }>(IS_LARGE, id)?.large === 1;
+    this.#delete(id, ['message', 'recipient', 'part', 'failure']);
     for (const part of parts) this.#setOut(part, id, false);
-    return { ...this.#state(parts), left };
+    return { ...this.#state(parts), left, isLarge };
+  }
+
+  #delete(id: MessageId, tables: readonly string[]): void {
+    for (const table of tables) {
+      const key = table === 'message' ? 'id' : 'message';
+      const { changes } = this.#run(`DELETE FROM ${table} WHERE ${key} = ?`, id);
+      if (table === 'message') this.#messages -= Number(changes);
+    }
   }
 
   read(id: MessageId): Uint8Array | undefined {
@@ -425,15 +420,14 @@ export class SqliteIndex {
   }
 
   #job({ channel, destination }: PartName, { message: id, due }: WaitingRow): Job {
-    const row = this.#row<MessageRow>('SELECT id, birth, size, sender, dsn FROM message WHERE id = ?', id)!;
-    const { positions } = this.#row<{ positions: Uint8Array }>(
-      'SELECT positions FROM part WHERE message = ? AND channel = ? AND destination = ?',
+    const row = this.#row<MessageRow & { positions: Uint8Array }>(
+      JOB,
       id,
       CHANNELS.indexOf(channel),
       destination,
     )!;
     const recipients: JobRecipient[] = [];
-    for (const position of unpackPositions(positions)) {
+    for (const position of unpackPositions(row.positions)) {
       const recipient = this.#row<RecipientRow>(
         'SELECT state, address, dsn FROM recipient WHERE message = ? AND position = ?',
         id,
@@ -459,7 +453,7 @@ export class SqliteIndex {
       'SELECT address, report, dsn FROM failure JOIN recipient USING (message, position) WHERE message = ? ORDER BY serial',
       row.id,
     ).map(({ address, report, dsn }) => ({ address, report, ...recipientDsn(dsn) }));
-    return { id: row.id, sender: row.sender, birthMs: row.birth, failures, ...messageDsn(row.dsn) };
+    return finishedMessage(row, failures);
   }
 
   #prepare(sql: string): StatementSync {
@@ -489,6 +483,10 @@ export class SqliteIndex {
   #number(sql: string, ...values: readonly (number | string)[]): number {
     return this.#row<{ n: number }>(sql, ...values)?.n ?? 0;
   }
+}
+
+function finishedMessage(row: MessageRow, failures: FinishedMessage['failures']): FinishedMessage {
+  return { id: row.id, sender: row.sender, birthMs: row.birth, failures, ...messageDsn(row.dsn) };
 }
 
 function outKey({ channel, destination }: PartName): string {
