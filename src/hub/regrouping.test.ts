@@ -69,6 +69,32 @@ test('what is being delivered follows when the attempt has ended, and only then 
   assert.equal(readFileSync(path, 'latin1').length, 64);
 });
 
+test('it rests three times as long as it has looked, and a new change does not wait for that', async (t) => {
+  const { clock, queue, path, open } = createBench(t);
+  for (let i = 0; i < 450; i++) await accept(queue, 'm', 's', 'remote:a@x');
+  const { list } = queue;
+  queue.list = async function* () {
+    for await (const message of list.call(queue)) {
+      clock.advance(1);
+      yield message;
+    }
+  };
+  const regrouping = open();
+  const rested = async () => {
+    while (clock.nextTimerMs() === undefined) await new Promise((resolve) => setImmediate(resolve));
+    return clock.nextTimerMs()! - clock.nowMs();
+  };
+  regrouping.start('new');
+  assert.equal(await rested(), 600);
+  regrouping.start('newer');
+  assert.deepEqual([await rested(), existsSync(path)], [600, false]);
+  clock.advance(600);
+  assert.deepEqual([await rested(), existsSync(path)], [600, false]);
+  clock.advance(600);
+  await regrouping.done;
+  assert.equal(existsSync(path), true);
+});
+
 test('one that was interrupted is begun anew by the next process, and by the next change', async (t) => {
   const { clock, routes, queue, path, open, destinations } = createBench(t);
   await accept(queue, 'm', 's', 'remote:a@x');

@@ -14,6 +14,9 @@ import type { DestinationOf, MessageId, Queue, QueuedMessage } from '../queue/qu
 
 const AT_A_TIME = 200;
 const BUSY_RETRY_MS = 1000;
+/** Rest after each step, in times what the step took; and at most so long, ms. */
+const REST = 3;
+const REST_MAX_MS = 1000;
 
 /** What a {@link Regrouping} works with. */
 export interface RegroupingSettings {
@@ -64,7 +67,7 @@ export class Regrouping {
   }
 
   async #regroup(name: string, run: number): Promise<void> {
-    const { queue, path, log } = this.#settings;
+    const { queue, path, log, clock } = this.#settings;
     if ((await readIfThere(path)) === name || run !== this.#run) return;
     await fs.rm(path, { force: true });
     let count = 0;
@@ -77,15 +80,20 @@ export class Regrouping {
       batch = [];
       await new Promise<void>((resolve) => setImmediate(resolve));
     };
+    let looked = 0;
+    let sinceMs = clock.steadyMs();
     for await (const message of queue.list()) {
       if (run !== this.#run) return;
-      if (!this.#isStale(message)) continue;
-      batch.push(message.id);
+      if (this.#isStale(message)) batch.push(message.id);
       if (batch.length === AT_A_TIME) await runBatch();
+      if (++looked % AT_A_TIME !== 0) continue;
+      // Nobody waits for this, and a look at a million would take most of a processor from deliveries.
+      await this.#pause(Math.min(REST * (clock.steadyMs() - sinceMs), REST_MAX_MS));
+      sinceMs = clock.steadyMs();
     }
     await runBatch();
     while (busy.length > 0 && run === this.#run) {
-      await this.#pause();
+      await this.#pause(BUSY_RETRY_MS);
       batch = busy.splice(0);
       await runBatch();
     }
@@ -116,9 +124,10 @@ export class Regrouping {
     );
   }
 
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#settings.clock.after(BUSY_RETRY_MS, resolve);
+  async #pause(ms: number): Promise<void> {
+    if (ms <= 0) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#settings.clock.after(ms, resolve);
       this.#callOff = () => {
         cancel();
         resolve();
