@@ -110,7 +110,7 @@ describe('clients of other people through the gateway', () => {
     const folder = mkdtempSync(join(tmpdir(), 'mini-qmail-postfix-'));
     chmodSync(folder, 0o755);
     const port = await freePort();
-    const postfix = await startPostfix(folder, port, 'smtpd', gateway.port);
+    const postfix = await startPostfix(folder, port, { service: 'smtpd', relayPort: gateway.port });
     try {
       const envelope = ['-f', 'queue@peer.example', '-t', 'relayed@hub.example', '-M', 'source.example'];
       const load = ['-s', '5', '-m', '50', '-l', String(SIZE), `inet:127.0.0.1:${port}`];

@@ -1,8 +1,9 @@
-// Postfix with a configuration and a queue of its own, under a folder of the test.
+// Postfix with a configuration and a queue of its own, under a folder of the test. Its master is started without the scripts
+// around it, which check a whole installation first; so the folders that those would make are made here.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { accepting, findPeer, missingPeers, skipUnless } from './peers.ts';
 
@@ -15,28 +16,50 @@ export function missingPostfix(): string | false {
   );
 }
 
-/** What takes messages out of the queue, towards a relay. */
+/** What takes messages out of the queue: to relays by SMTP and LMTP, and into Maildirs. */
 const LEAVING = [
   'qmgr unix n - n 300 1 qmgr',
   'smtp unix - - n - - smtp',
+  'lmtp unix - - n - - lmtp',
+  'virtual unix - n n - - virtual',
   'bounce unix - - n - 0 bounce',
   'defer unix - - n - 0 bounce',
   'trace unix - - n - 0 bounce',
 ];
 
-/**
- * Starts Postfix below the folder, which its own user must be able to search: QMQP or SMTP in on 127.0.0.1. With the port of a
- * relay on 127.0.0.1 its client sends everything there; without it nothing takes messages out of the queue.
- */
+const OF_POSTFIX = ['incoming', 'active', 'deferred', 'bounce', 'defer', 'trace', 'private', 'public'];
+
+/** What a Postfix is to do. */
+export interface PostfixOptions {
+  readonly service?: 'qmqpd' | 'smtpd';
+  /** With the port of a relay on 127.0.0.1 its client sends everything there. */
+  readonly relayPort?: number;
+  /** Whether messages leave its queue; they do with a relay. */
+  readonly isLeaving?: boolean;
+  /** More of main.cf. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** More lines of master.cf. */
+  readonly services?: readonly string[];
+}
+
+/** A running Postfix. */
+export interface Postfix {
+  /** The folder of its configuration. */
+  readonly conf: string;
+  stop(): Promise<void>;
+}
+
+/** Starts Postfix below the folder, which its own user must be able to search: QMQP or SMTP in on 127.0.0.1. */
 export async function startPostfix(
   folder: string,
   port: number,
-  service: 'qmqpd' | 'smtpd' = 'qmqpd',
-  relayPort?: number,
-): Promise<{ conf: string; stop: () => Promise<void> }> {
+  { service = 'qmqpd', relayPort, isLeaving = relayPort !== undefined, ...more }: PostfixOptions = {},
+): Promise<Postfix> {
   const conf = join(folder, 'conf');
-  cpSync('/etc/postfix', conf, { recursive: true });
-  for (const name of ['queue', 'data']) mkdirSync(join(folder, name));
+  for (const name of ['conf', 'queue', 'data', 'queue/pid']) mkdirSync(join(folder, name));
+  for (const name of OF_POSTFIX) mkdirSync(join(folder, 'queue', name));
+  const owned = ['data', ...OF_POSTFIX.map((name) => `queue/${name}`)];
+  spawnSync('chown', ['postfix', ...owned], { cwd: folder });
   const settings = {
     compatibility_level: '3.6',
     queue_directory: `${folder}/queue`,
@@ -53,11 +76,13 @@ export async function startPostfix(
     qmqpd_authorized_clients: '127.0.0.1',
     // A look-up of users would need one more service.
     local_recipient_maps: '',
+    alias_maps: '',
     smtpd_relay_restrictions: 'permit_mynetworks, reject',
     smtpd_client_connection_count_limit: '0',
     // Without a queue manager nobody hands out the tokens that this delay waits for.
     in_flow_delay: '0s',
     ...(relayPort === undefined ? {} : { relayhost: `[127.0.0.1]:${relayPort}` }),
+    ...more.settings,
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`);
   writeFileSync(join(conf, 'main.cf'), lines.join(''));
@@ -68,21 +93,24 @@ export async function startPostfix(
       'cleanup unix n - n - 0 cleanup',
       'rewrite unix - - n - - trivial-rewrite',
       'postlog unix-dgram n - n - 1 postlogd',
-      ...(relayPort === undefined ? [] : LEAVING),
+      ...(isLeaving ? LEAVING : []),
+      ...(more.services ?? []),
       '',
     ].join('\n'),
   );
-  const owner = statSync('/var/lib/postfix', { throwIfNoEntry: false });
-  if (owner !== undefined) chownSync(join(folder, 'data'), owner.uid, owner.gid);
-  const starter = spawn(findPeer('postfix') ?? '', ['-c', conf, 'start-fg'], { stdio: 'ignore' });
-  const ended = once(starter, 'exit');
+  // Postfix waits until its files look as if nobody were about to change them.
+  for (const name of ['main.cf', 'master.cf']) utimesSync(join(conf, name), 1, 1);
+  const master = spawn(findPeer('master') ?? '', ['-s', '-c', conf], {
+    stdio: 'ignore',
+    env: { ...process.env, MAIL_CONFIG: conf },
+  });
   await accepting(port);
-  return {
-    conf,
-    async stop() {
-      // The starter is a script; the master is a process of its own and takes its services along.
-      process.kill(Number(readFileSync(`${folder}/queue/pid/master.pid`, 'latin1')));
-      await ended;
-    },
-  };
+  return { conf, stop: () => stop(master) };
+}
+
+/** Its services go with it. */
+async function stop(master: ChildProcess): Promise<void> {
+  const ended = once(master, 'exit');
+  master.kill();
+  await ended;
 }
