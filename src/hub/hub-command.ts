@@ -17,6 +17,7 @@ const EXIT_TEMPORARY = 111;
 export interface HubArguments {
   readonly home: string;
   readonly qmqp: string;
+  readonly qmqps: string | undefined;
   readonly check: string | undefined;
   readonly rules: string | undefined;
   readonly smtp: string | undefined;
@@ -34,6 +35,7 @@ export async function runHubCommand(args: HubArguments): Promise<void> {
   const places = {
     home,
     qmqp: hostPortOf('--qmqp', qmqp),
+    qmqps: args.qmqps === undefined ? undefined : hostPortOf('--qmqps', args.qmqps),
     check: check === undefined ? undefined : hostPortOf('--check', check),
     rules: absolute(rules),
     smtp: smtpPlacesOf('--smtp', args.smtp),
@@ -44,6 +46,7 @@ export async function runHubCommand(args: HubArguments): Promise<void> {
   await runUntilSignal(places, (hub) => {
     const lines = [
       `qmqp ${formatHostPort(hub.qmqp)}`,
+      ...(hub.qmqps === undefined ? [] : [`qmqps ${formatHostPort(hub.qmqps)}`]),
       ...hub.mail.smtp.map((place) => `smtp ${formatSmtpPlace(place)}`),
       ...hub.mail.lmtp.map((place) => `lmtp ${formatSmtpPlace(place)}`),
       ...(hub.check === undefined ? [] : [`check ${formatHostPort(hub.check)}`]),
@@ -93,11 +96,12 @@ export async function runUntilSignal(
     process.stderr.write(`mini-qmail hub: fatal: ${reasonOf(error)}\n`);
     process.exit(EXIT_TEMPORARY);
   }
-  const check = hub.check && formatHostPort(hub.check);
+  const [check, qmqps] = [hub.check, hub.qmqps].map((place) => place && formatHostPort(place));
   const [smtp, lmtp] = [hub.mail.smtp, hub.mail.lmtp].map(
     (bound) => bound.map(formatSmtpPlace).join() || undefined,
   );
-  log.write('hub.started', { home: places.home, qmqp: formatHostPort(hub.qmqp), smtp, lmtp, check });
+  const qmqp = formatHostPort(hub.qmqp);
+  log.write('hub.started', { home: places.home, qmqp, qmqps, smtp, lmtp, check });
   // Before anybody is told, who might answer with a signal at once.
   const stopped = nextSignal(stopAt);
   if (!stopAt.includes('SIGHUP')) process.on('SIGHUP', () => log.write('hub.hangup', { text: reload(hub) }));

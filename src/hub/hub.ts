@@ -27,17 +27,16 @@ import { openLocalDelivery } from './local-delivery.ts';
 import { readMessageSizeMax } from './message-size.ts';
 import { openQueue } from './open-queue.ts';
 import { QmqpListener } from './qmqp-listener.ts';
+import { QmqpListeners, type QmqpPlaces, readQmqpTls } from './qmqp-listeners.ts';
 import { RecipientListener } from './recipient-listener.ts';
 import { readResubmissionLimits } from './resubmission-limits.ts';
 import { makeRunFolder, queueSocketPath } from './run-folder.ts';
 import { type BoundSmtpPlaces, SmtpListeners, type SmtpPlaces } from './smtp-listeners.ts';
 
 /** Where a hub is, and who gets to it. */
-export interface HubPlaces extends SmtpPlaces {
+export interface HubPlaces extends SmtpPlaces, QmqpPlaces {
   /** Its installation: control files, queue and mailboxes are below. Absolute. */
   readonly home: string;
-  /** Where to take QMQP. */
-  readonly qmqp: HostPort;
   /** Where to answer questions about recipients, if anywhere. */
   readonly check?: HostPort | undefined;
   /** File of the rules that say who may connect, in place of control/qmqpclients. Absolute. */
@@ -64,6 +63,8 @@ const STOP_MAX_MS = 10_000;
 export class Hub {
   /** Where QMQP is taken, the port that was picked included. */
   readonly qmqp: HostPort;
+  /** The same for QMQP by TLS only, if there is a port for that. */
+  readonly qmqps: HostPort | undefined;
   /** Where questions about recipients are answered, if anywhere. */
   readonly check: HostPort | undefined;
   /** Where SMTP and LMTP are taken. */
@@ -72,7 +73,7 @@ export class Hub {
   readonly #clock: Clock;
   readonly #queue: EmbeddedQueue;
   readonly #delivery: Delivery;
-  readonly #listener: QmqpListener;
+  readonly #listener: QmqpListeners;
   readonly #local: QmqpListener;
   readonly #smtp: SmtpListeners;
   readonly #guard: IntakeGuard;
@@ -83,20 +84,21 @@ export class Hub {
   private constructor(parts: {
     live: LiveControls;
     clock: Clock;
-    qmqp: HostPort;
+    bound: QmqpPlaces;
     check: HostPort | undefined;
     mail: BoundSmtpPlaces;
     smtp: SmtpListeners;
     guard: IntakeGuard;
     queue: EmbeddedQueue;
     delivery: Delivery;
-    listener: QmqpListener;
+    listener: QmqpListeners;
     local: QmqpListener;
     checkListener: RecipientListener | undefined;
     administration: Administration;
     hubEvents: HubEvents;
   }) {
-    this.qmqp = parts.qmqp;
+    this.qmqp = parts.bound.qmqp;
+    this.qmqps = parts.bound.qmqps;
     this.#live = parts.live;
     this.#clock = parts.clock;
     this.check = parts.check;
@@ -117,7 +119,7 @@ export class Hub {
    * @throws Error or SystemError that names what is in the way; nothing stays behind then
    */
   static async start(options: HubOptions): Promise<Hub> {
-    const { home, qmqp, clock, onRequest } = options;
+    const { home, clock, onRequest } = options;
     const me = readControlLine(home, 'me');
     if (me === undefined) throw new Error(`Cannot run a hub in ${home}: control/me is missing`);
     const messageSizeMax = readMessageSizeMax(home);
@@ -127,6 +129,7 @@ export class Hub {
     const { log, events } = hubEvents;
     const { judge, delivery: controls } = live;
     log.write('delivery.limits', { local: controls.concurrencylocal, remote: controls.concurrencyremote });
+    const tls = readQmqpTls(home, { isDemanded: options.qmqps !== undefined, clock, log });
     const destinationOf = createDestinationOf(controls);
     const resubmissions = readResubmissionLimits(home);
     const queue = await openQueue(home, { clock, log, destinationOf, resubmissions });
@@ -144,7 +147,7 @@ export class Hub {
       connectionCountMax: CONNECTION_COUNT_MAX,
       ...{ idleMs: IDLE_MS, clock, log },
     };
-    const listener = new QmqpListener({ ...settings, judge, onRequest });
+    const listener = new QmqpListeners({ ...settings, judge, onRequest }, tls, options);
     const local = new QmqpListener({ ...settings, judge: () => ({ allow: true }), isLocal: true });
     const checkListener =
       options.check &&
@@ -156,7 +159,7 @@ export class Hub {
     const takes = (recipient: Uint8Array) => known.takes(recipient);
     const smtp = new SmtpListeners({ ...settings, places: options, home, takes, judge, messageSizeMax });
     try {
-      const bound = await listener.listen(qmqp);
+      const bound = await listener.listen();
       const mail = await smtp.listen();
       const check = options.check && (await checkListener?.listen(options.check));
       await delivery.start();
@@ -167,9 +170,7 @@ export class Hub {
       return new Hub({
         live,
         clock,
-        qmqp: bound,
-        check,
-        ...{ mail, smtp, guard },
+        ...{ bound, check, mail, smtp, guard },
         queue,
         delivery,
         listener,

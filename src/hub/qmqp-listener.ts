@@ -17,11 +17,13 @@ import {
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
 import type { Accepted, Intake, Queue, Recipient } from '../queue/queue.ts';
-import type { JudgeClient } from './client-judge.ts';
+import type { ClientVerdict, JudgeClient } from './client-judge.ts';
 import type { HostPort } from './host-port.ts';
 import { ShortageError } from './intake-guard.ts';
+import { type Admitted, QmqpDoor, type QmqpDoorOptions } from './qmqp-door.ts';
 import { RequestFingerprint } from './request-fingerprint.ts';
 import { createRequestGunzip, GZIP_FIRST_BYTE, GzipFault, type RequestGunzip } from './request-gunzip.ts';
+import { StrangerCount } from './stranger-count.ts';
 
 /** What a listener works with. */
 export interface QmqpListenerOptions {
@@ -43,6 +45,8 @@ export interface QmqpListenerOptions {
   readonly log: Log;
   /** Called when the first bytes of a request are there. */
   readonly onRequest?: (() => void) | undefined;
+  /** TLS of this port, and whether it is demanded; without it all is plain. */
+  readonly door?: Pick<QmqpDoorOptions, 'tls' | 'demand'> | undefined;
 }
 
 const BACKLOG = 1024;
@@ -56,11 +60,15 @@ const FRAMING_BYTES = 1 << 20;
 /** No netstring is longer. */
 const REQUEST_BYTES_MAX = 2_000_000_100;
 
+/** Clients that no address lets in, until they have shown a certificate. */
+const STRANGERS = { totalMax: 500, perNetworkMax: 20 };
+
 /** See the head of this file. */
 export class QmqpListener {
   readonly #options: QmqpListenerOptions;
   readonly #server: Server;
-  readonly #sessions = new Set<QmqpConnection>();
+  readonly #sessions = new Set<QmqpConnection | QmqpDoor>();
+  readonly #strangers = new StrangerCount(STRANGERS);
   #callOffSweep: (() => void) | undefined;
   #onEmpty: (() => void) | undefined;
 
@@ -115,24 +123,63 @@ export class QmqpListener {
   }
 
   #accept(socket: Socket): void {
-    const { judge, limits, log } = this.#options;
-    const address = socket.remoteAddress ?? (this.#options.isLocal ? 'local' : 'unknown');
+    const { judge, log, door, isLocal } = this.#options;
+    const address = socket.remoteAddress ?? (isLocal ? 'local' : 'unknown');
     const verdict = judge(address);
-    if (!verdict.allow) {
+    if (door !== undefined && (door.demand !== 'nothing' || door.tls.isReady)) {
+      this.#letKnock(socket, address, verdict, door);
+    } else if (verdict.allow) this.#serve(socket, address, verdict);
+    else {
       log.write('qmqp.refused', { ip: address, reason: verdict.reason });
       socket.destroy();
-      return;
     }
-    const { databytes } = verdict;
+  }
+
+  #letKnock(
+    socket: Socket,
+    ip: string,
+    verdict: ClientVerdict,
+    settings: Pick<QmqpDoorOptions, 'tls' | 'demand'>,
+  ): void {
+    const { clock, log } = this.#options;
+    if (!verdict.allow) {
+      const isHeard = settings.tls.asksCertificates;
+      if (!isHeard || !this.#strangers.take(ip)) {
+        log.write('qmqp.refused', { ip, reason: isHeard ? 'too many connections at once' : verdict.reason });
+        socket.destroy();
+        return;
+      }
+    }
+    const door = new QmqpDoor(
+      {
+        ...{ socket, ip, verdict },
+        onAdmitted: (admitted) => this.#serve(admitted.stream, ip, verdict, admitted),
+        onEnd: () => {
+          if (!verdict.allow) this.#strangers.give(ip);
+          this.#remove(door);
+        },
+      },
+      { ...settings, clock, log },
+    );
+    this.#sessions.add(door);
+  }
+
+  #serve(stream: Socket, ip: string, verdict: ClientVerdict, admitted?: Admitted): void {
+    const { limits } = this.#options;
+    const databytes = verdict.allow ? verdict.databytes : undefined;
     const options =
       databytes === undefined
         ? this.#options
         : { ...this.#options, limits: { ...limits, messageSizeMax: databytes || undefined } };
-    const session = new QmqpConnection(socket, address, options, () => {
-      this.#sessions.delete(session);
-      if (this.#sessions.size === 0) this.#onEmpty?.();
-    });
+    const client = { ip, identity: admitted?.identity, tls: admitted?.tls };
+    const session = new QmqpConnection(stream, client, options, () => this.#remove(session));
     this.#sessions.add(session);
+    if (admitted?.first !== undefined) session.receive(admitted.first);
+  }
+
+  #remove(session: QmqpConnection | QmqpDoor): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size === 0) this.#onEmpty?.();
   }
 
   /** Ends sessions that have lasted an hour, as qmail-qmqpd does, and idle ones. One timer for all: they are many and short. */
@@ -148,6 +195,13 @@ export class QmqpListener {
   }
 }
 
+/** Who is at the other end. */
+interface QmqpClient {
+  readonly ip: string;
+  readonly identity: string | undefined;
+  readonly tls: string | undefined;
+}
+
 /** One connection: its socket, session and intake. */
 class QmqpConnection {
   readonly startMs: number;
@@ -155,6 +209,7 @@ class QmqpConnection {
   heardMs: number;
   readonly #socket: Socket;
   readonly #ip: string;
+  readonly #client: QmqpClient;
   readonly #options: QmqpListenerOptions;
   readonly #session: QmqpServerSession;
   /** What the session's bytes come from: the socket, or what unpacks them. */
@@ -175,7 +230,9 @@ class QmqpConnection {
   #isComplete = false;
   hasBegun = false;
 
-  constructor(socket: Socket, ip: string, options: QmqpListenerOptions, onClose: () => void) {
+  constructor(socket: Socket, client: QmqpClient, options: QmqpListenerOptions, onClose: () => void) {
+    const { ip } = client;
+    this.#client = client;
     this.#socket = socket;
     this.#input = socket;
     this.#ip = ip.startsWith('::ffff:') ? ip.slice(7) : ip;
@@ -183,7 +240,7 @@ class QmqpConnection {
     this.#session = new QmqpServerSession(options.limits);
     this.startMs = options.clock.steadyMs();
     this.heardMs = this.startMs;
-    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+    socket.on('data', (bytes: Buffer) => this.receive(bytes));
     socket.on('end', () => {
       if (this.#gunzip === undefined) this.#receiveEnd();
     });
@@ -204,7 +261,8 @@ class QmqpConnection {
     this.#socket.destroy();
   }
 
-  #receive(bytes: Uint8Array): void {
+  /** Takes what the client has sent. */
+  receive(bytes: Uint8Array): void {
     this.heardMs = this.#options.clock.steadyMs();
     // After the request nothing counts, and nothing of it is kept while the queue decides.
     if (this.#isComplete) return;
@@ -341,6 +399,8 @@ class QmqpConnection {
     const facts = {
       id,
       ip: this.#ip,
+      identity: this.#client.identity,
+      tls: this.#client.tls,
       ...this.#trace(),
       sender: this.#sender,
       recipients: this.#recipients.length,
@@ -391,6 +451,7 @@ class QmqpConnection {
     const field = receivedByQmqp({
       remoteHost: 'unknown',
       remoteIp: this.#ip,
+      remoteInfo: this.#client.identity,
       local: this.#options.me,
       dateText: formatDate(this.#options.clock.nowMs()),
     });

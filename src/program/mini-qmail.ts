@@ -4,13 +4,14 @@ import { dirname, join, resolve } from 'node:path';
 import { defineCommand, parseArgs, runCommand, runMain } from 'citty';
 import { readInvocation } from '../host/invocation.ts';
 import { reasonOf } from '../host/system-error.ts';
+import { checkWords, homeArg, UsageError, valuesOf } from '../hub/command-words.ts';
+import { defineFlush } from '../hub/flush-words.ts';
+import { defineIdentity } from '../hub/identity-words.ts';
 import type { Action, Order } from '../hub/operator.ts';
 
 const VERSION = '0.1.0';
 
 const invocation = readInvocation();
-
-const homeArg = { type: 'string', description: 'folder of the installation', valueHint: 'DIR' } as const;
 
 const hub = defineCommand({
   meta: { name: 'hub', description: 'run the central server' },
@@ -21,6 +22,11 @@ const hub = defineCommand({
       description: 'where to take QMQP; port 0 picks one',
       valueHint: 'HOST:PORT',
       default: '127.0.0.1:628',
+    },
+    qmqps: {
+      type: 'string',
+      description: 'where to take QMQP by TLS only; port 0 picks one',
+      valueHint: 'HOST:PORT',
     },
     smtp: {
       type: 'string',
@@ -50,10 +56,10 @@ const hub = defineCommand({
     },
   },
   async run({ args }) {
-    checkWords(args, ['home', 'qmqp', 'smtp', 'lmtp', 'smtp-rules', 'check', 'rules', 'log']);
+    checkWords(args, ['home', 'qmqp', 'qmqps', 'smtp', 'lmtp', 'smtp-rules', 'check', 'rules', 'log']);
     const { runHubCommand } = await import('../hub/hub-command.ts');
-    const { qmqp, smtp, lmtp, 'smtp-rules': smtpRules, check, rules, log } = args;
-    await runHubCommand({ home: homeOf(args.home), qmqp, smtp, lmtp, smtpRules, check, rules, log });
+    const { qmqp, qmqps, smtp, lmtp, 'smtp-rules': smtpRules, check, rules, log } = args;
+    await runHubCommand({ home: homeOf(args.home), qmqp, qmqps, smtp, lmtp, smtpRules, check, rules, log });
   },
 });
 
@@ -422,32 +428,21 @@ const main = defineCommand({
     version: VERSION,
     description: 'mail for machines that should not run a mail server',
   },
-  subCommands: { hub, queue, why, dkim, start, demo, install, uninstall, explain, import: imports },
+  subCommands: {
+    hub,
+    queue,
+    why,
+    dkim,
+    identity: defineIdentity(homeOf),
+    flush: defineFlush(homeOf),
+    start,
+    demo,
+    install,
+    uninstall,
+    explain,
+    import: imports,
+  },
 });
-
-/** The caller's mistake in the command line. */
-class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
-/** Refuses what the package lets pass: options that do not exist, options without their value, words too many. */
-function checkWords({ _: words, ...options }: { _: string[] }, known: readonly string[]): void {
-  for (const [name, value] of Object.entries(options)) {
-    // The package gives an option of two words under a second name, without its hyphen.
-    if (!known.some((one) => one === name || one.replace(/-(.)/g, (_, c) => c.toUpperCase()) === name))
-      throw new UsageError(`Unknown option --${name}`);
-    if (value === '') throw new UsageError(`Missing value for --${name}`);
-  }
-  if (words.length > 0) throw new UsageError(`Unexpected word ${words[0]}`);
-}
-
-/** All values of an option that may be repeated, of which the package gives the last. */
-function valuesOf(words: readonly string[], option: string): string[] {
-  return words.flatMap((word, i) => {
-    if (word === option) return words.slice(i + 1, i + 2);
-    return word.startsWith(`${option}=`) ? [word.slice(option.length + 1)] : [];
-  });
-}
 
 function numberOf(word = ''): number {
   const value = Number(word);
