@@ -28,7 +28,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
-const open = (nowMs = NOW_MS) => openDeadServers({ home, env: {}, nowMs, uid: UID });
+const nowhere = () => '/nowhere';
+const open = (nowMs = NOW_MS) => openDeadServers({ home, env: {}, nowMs, uid: UID, userHome: nowhere });
 const order = (nowMs?: number) =>
   open(nowMs)
     .order(SERVERS)
@@ -134,7 +135,7 @@ test("findCacheFolder() takes the first folder that is the user's own or shared 
   const cache = join(home, 'cache');
   const runtime = join(home, 'run');
   mkdirSync(runtime, { mode: 0o700 });
-  const find = (env = {}) => findCacheFolder({ home, env, uid: UID });
+  const find = (env = {}, userHome = nowhere) => findCacheFolder({ home, env, uid: UID, userHome });
   assert.equal(find({ XDG_RUNTIME_DIR: runtime }), cache);
   chmodSync(cache, 0o1777);
   assert.equal(find(), cache);
@@ -144,14 +145,17 @@ test("findCacheFolder() takes the first folder that is the user's own or shared 
   if (elsewhere === undefined) {
     assert.equal(find({ XDG_RUNTIME_DIR: 'run', XDG_CACHE_HOME: runtime }), runtime);
     mkdirSync(join(home, '.cache'));
-    assert.equal(find({ HOME: home }), join(home, '.cache'));
+    assert.equal(
+      find({}, () => home),
+      join(home, '.cache'),
+    );
   }
 });
 
 test('findCacheFolder() does not take a folder of another user', { skip: UID !== 0 && 'needs root' }, () => {
   const cache = join(home, 'cache');
   chownSync(cache, 65_534, 65_534);
-  assert.notEqual(findCacheFolder({ home, env: {}, uid: UID }), cache);
+  assert.notEqual(findCacheFolder({ home, env: {}, uid: UID, userHome: nowhere }), cache);
   chmodSync(cache, 0o1777);
-  assert.notEqual(findCacheFolder({ home, env: {}, uid: UID }), cache);
+  assert.notEqual(findCacheFolder({ home, env: {}, uid: UID, userHome: nowhere }), cache);
 });

@@ -27,6 +27,8 @@ export interface DeadServersOptions {
   readonly nowMs: number;
   /** The user whose file it is. */
   readonly uid: number;
+  /** Finds that user's own home; asks the system if not given. */
+  readonly userHome?: () => string;
 }
 
 /** After the first silence, and after many without an answer in between. */
@@ -47,11 +49,24 @@ interface Silence {
 }
 
 /** The folder for the file of a user, or undefined if there is none that can be trusted. */
-export function findCacheFolder({ home, env, uid }: Omit<DeadServersOptions, 'nowMs'>): string | undefined {
-  const users = [env['XDG_RUNTIME_DIR'], env['XDG_CACHE_HOME'], env['HOME'] && `${env['HOME']}/.cache`];
-  return [`${home}/cache`, '/run/mini-qmail', ...users].find(
-    (folder) => folder?.startsWith('/') === true && isTrusted(folder, uid),
-  );
+export function findCacheFolder(options: Omit<DeadServersOptions, 'nowMs'>): string | undefined {
+  const { home, env, uid, userHome = () => process.getBuiltinModule('node:os').homedir() } = options;
+  const folders = [
+    () => `${home}/cache`,
+    () => '/run/mini-qmail',
+    () => env['XDG_RUNTIME_DIR'],
+    () => env['XDG_CACHE_HOME'],
+    () => `${userHome()}/.cache`,
+  ];
+  try {
+    for (const folderOf of folders) {
+      const folder = folderOf();
+      if (folder?.startsWith('/') === true && isTrusted(folder, uid)) return folder;
+    }
+  } catch {
+    // A user without an entry in the system's files has no home.
+  }
+  return undefined;
 }
 
 /** Whether no other user but root can replace a file there: it is the user's own, or like /tmp. */

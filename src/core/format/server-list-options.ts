@@ -46,16 +46,19 @@ export function isKnownOption(word: Uint8Array): boolean {
 }
 
 /**
- * Reads the words behind a server.
- * @param hasTls whether the server was written so that TLS is meant (`qmqps://`)
+ * Reads the words behind a server, from that one on. `hasTls`: the server is written so that TLS is meant (`qmqps://`).
  * @returns the options, or why the words cannot be followed
  */
-export function readServerOptions(words: readonly Uint8Array[], hasTls: boolean): ServerOptions | string {
+export function readServerOptions(
+  words: readonly Uint8Array[],
+  { from, hasTls }: { from: number; hasTls: boolean },
+): ServerOptions | string {
   const tls: { ca?: string; cert?: string; key?: string; name?: string } = {};
   const options: { tls?: ServerTls; gzip?: true; hub?: string } = {};
   if (hasTls) options.tls = tls;
   const seen: string[] = [];
-  for (const word of words) {
+  for (let i = from; i < words.length; i++) {
+    const word = words[i]!;
     const { name, value } = splitWord(word);
     if (seen.indexOf(name) >= 0) return `${shown(word)} is there twice`;
     seen.push(name);
@@ -103,4 +106,17 @@ function shown(word: Uint8Array): string {
     text += byte < 33 || byte > 126 ? '?' : String.fromCharCode(byte);
   }
   return text;
+}
+
+/** The options as words, as they would be written. */
+export function formatOptions({ tls, gzip, hub }: ServerOptions): string[] {
+  const words: string[] = [];
+  if (tls !== undefined) {
+    words.push('tls');
+    for (const name of ['ca', 'cert', 'key', 'name'] as const)
+      if (tls[name] !== undefined) words.push(`${name}=${tls[name]}`);
+  }
+  if (gzip) words.push('gzip');
+  if (hub !== undefined) words.push(hub === '' ? 'hub' : `hub=${hub}`);
+  return words;
 }

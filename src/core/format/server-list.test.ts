@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bytesOf, textOf } from '../bytes/bytes.ts';
 import {
+  formatServer,
   parseServerEntries,
   parseServerVariable,
   readServerEntry,
   readServerVariable,
+  type ServerAddress,
 } from './server-list.ts';
 import { formatPlace, isName } from './server-list-place.ts';
 
@@ -127,7 +129,10 @@ const OPTIONS: [string, object][] = [
 
 for (const [entry, server] of OPTIONS) {
   test(`readServerEntry() follows the options of ${entry}`, () => {
-    assert.deepEqual(readServerEntry(bytesOf(entry)), { server });
+    const found = readServerEntry(bytesOf(entry));
+    assert.deepEqual(found, { server });
+    const formatted = formatServer((found as { server: ServerAddress }).server);
+    assert.deepEqual(readServerEntry(bytesOf(formatted)), found);
   });
 }
 

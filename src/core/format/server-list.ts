@@ -7,12 +7,19 @@
 import { bytesOf, startsWith, textOf } from '../bytes/bytes.ts';
 import {
   asksForProtection,
+  formatOptions,
   isKnownOption,
   isOptionWord,
   readServerOptions,
   type ServerOptions,
 } from './server-list-options.ts';
-import { parsePlace, parseSocketPath, QMQP_PORT, type ServerPlace } from './server-list-place.ts';
+import {
+  formatPlace,
+  parsePlace,
+  parseSocketPath,
+  QMQP_PORT,
+  type ServerPlace,
+} from './server-list-place.ts';
 
 /** A server, and how to talk to it. */
 export interface ServerAddress extends ServerPlace, ServerOptions {}
@@ -46,6 +53,11 @@ const SECURE = bytesOf('qmqps://');
 const SOCKET = bytesOf('unix:');
 const NO_SERVER = 'it is no address of a server';
 
+/** The server as an entry that means it. */
+export function formatServer(server: ServerAddress): string {
+  return [formatPlace(server), ...formatOptions(server)].join(' ');
+}
+
 /** The usable servers of control/qmqpservers in order; all other entries are left out. */
 export function parseServerEntries(entries: readonly Uint8Array[]): ServerAddress[] {
   const servers: ServerAddress[] = [];
@@ -66,7 +78,7 @@ export function readServerEntry(entry: Uint8Array): ServerEntry {
   if (written[0] === SPACE || written[0] === TAB) return { skipped: 'it begins with a blank' };
   const words = splitWords(written, false);
   const place = words[0] === undefined ? undefined : readUrl(words[0]);
-  return place === undefined ? { skipped: NO_SERVER } : withOptions(place, words.slice(1));
+  return place === undefined ? { skipped: NO_SERVER } : withOptions(place, words, 1);
 }
 
 /** The usable servers of $QMQPSERVERS in order. */
@@ -98,7 +110,7 @@ function writtenEntry(words: readonly Uint8Array[]): WrittenEntry {
   const first = words[0]!;
   const bare = parsePlace(textOf(first));
   const place = readUrl(first) ?? (bare && { place: bare, hasTls: false });
-  const entry = place === undefined ? { skipped: NO_SERVER } : withOptions(place, words.slice(1));
+  const entry = place === undefined ? { skipped: NO_SERVER } : withOptions(place, words, 1);
   return { text: bytesOf(words.map(textOf).join(' ')), entry };
 }
 
@@ -118,8 +130,13 @@ function written(place: ServerPlace | undefined, hasTls: boolean): WrittenPlace 
   return place && { place, hasTls };
 }
 
-function withOptions({ place, hasTls }: WrittenPlace, words: readonly Uint8Array[]): ServerEntry {
-  const options = readServerOptions(words, hasTls);
+/** @param from index of the first word that is an option */
+function withOptions(
+  { place, hasTls }: WrittenPlace,
+  words: readonly Uint8Array[],
+  from: number,
+): ServerEntry {
+  const options = readServerOptions(words, { from, hasTls });
   if (typeof options === 'string') return { skipped: options };
   const { tls } = options;
   if (tls !== undefined && place.path !== undefined)
@@ -149,7 +166,7 @@ function readBehindAddress(host: string, rest: Uint8Array): ServerEntry {
     if (!isKnownOption(word)) areOptions = false;
     if (asksForProtection(word)) isProtected = true;
   }
-  if (areOptions) return withOptions({ place, hasTls: false }, words);
+  if (areOptions) return withOptions({ place, hasTls: false }, words, 0);
   // Who writes `tls` must not get clear text because another word is misspelt.
   if (isProtected) return { skipped: 'TLS is asked for, but other words there are no options' };
   return { server: place, hasComment: true };
