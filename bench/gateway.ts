@@ -88,7 +88,7 @@ async function startAll(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-postfix-'));
   chmodSync(folder, 0o755);
   const port = await freePort();
-  const postfix = await startPostfix(folder, port, 'smtpd');
+  const postfix = await startPostfix(folder, port, { service: 'smtpd' });
   const stop = () => postfix.stop().then(() => rmSync(folder, { recursive: true }));
   servers.push({ name: POSTFIX, port, count: 2000, stop });
 }

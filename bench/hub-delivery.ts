@@ -78,7 +78,7 @@ async function startPeer(sinkPort: number): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-postfix-'));
   chmodSync(folder, 0o755);
   const port = await freePort();
-  const postfix = await startPostfix(folder, port, 'qmqpd', sinkPort);
+  const postfix = await startPostfix(folder, port, { relayPort: sinkPort });
   const pid = Number(readFileSync(`${folder}/queue/pid/master.pid`, 'latin1'));
   const queues = ['incoming', 'active'].map((name) => join(folder, 'queue', name));
   servers.push({
