@@ -12,6 +12,13 @@ export interface SmtpFailure {
   readonly message?: string;
 }
 
+/** What nodemailer notes in the envelope that it sends. */
+export interface SmtpEnvelope {
+  /** The sender's refusal. */
+  readonly mailError?: SmtpFailure;
+  readonly rejectedErrors?: readonly (SmtpFailure & { readonly recipient?: string | undefined })[];
+}
+
 /** What nodemailer's connection has and its types do not show. */
 export interface Inside {
   readonly _socket?: unknown;

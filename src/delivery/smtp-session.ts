@@ -11,7 +11,6 @@
 import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection';
-import type { SMTPConnectionEnvelope } from 'nodemailer/lib/smtp-connection';
 import type { EnvelopeDsn } from '../core/policy/notification.ts';
 import type { Outcome } from '../core/policy/outcome.ts';
 import type { RelayProtocol } from '../core/policy/route.ts';
@@ -24,7 +23,7 @@ import {
   tooLargeReport,
 } from '../core/policy/smtp-report.ts';
 import { decodeXtext, formatRecipientDsn } from '../core/protocol/smtp/dsn-parameters.ts';
-import { insideOf, latin1, replyOf, type SmtpFailure } from './smtp-inside.ts';
+import { insideOf, latin1, replyOf, type SmtpEnvelope, type SmtpFailure } from './smtp-inside.ts';
 import type { Via } from './transport.ts';
 
 const ASCII = /^[\0-\x7f]*$/;
@@ -136,8 +135,10 @@ export class SmtpSession {
         passedOn,
       };
     }
-    const outcome = this.#judge(failure, body.endSent);
-    const refused = failure.command === 'MAIL FROM' ? undefined : envelope;
+    // With PIPELINING a sender's refusal comes first; what the others got, or a connection lost among them, follows from it.
+    const cause = (envelope as SmtpEnvelope).mailError ?? failure;
+    const outcome = this.#judge(cause, body.endSent);
+    const refused = cause.command === 'MAIL FROM' ? undefined : envelope;
     const unsent = !body.endSent && (replyOf(failure) === '' || failure.responseCode === 421) && !this.usable;
     return { outcomes: this.#outcomes(message, refused, outcome, replies), unsent, resetNeeded: true };
   }
@@ -196,7 +197,7 @@ export class SmtpSession {
     replies: readonly string[],
   ): Outcome[] {
     const refusals = new Map<string, Outcome[]>();
-    for (const failure of (envelope as Partial<SMTPConnectionEnvelope> | undefined)?.rejectedErrors ?? []) {
+    for (const failure of (envelope as SmtpEnvelope | undefined)?.rejectedErrors ?? []) {
       const refusal = recipientReport(this.#partner, failure.responseCode ?? 0, replyOf(failure));
       const recipient = failure.recipient ?? '';
       refusals.set(recipient, [...(refusals.get(recipient) ?? []), refusal]);

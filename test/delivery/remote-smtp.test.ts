@@ -167,6 +167,20 @@ test('a sender that is refused is the outcome for every recipient, also when the
     },
   ));
 
+test('a sender that is refused for now does not make anything final, though the connection is lost among the replies', () =>
+  withServer(
+    (input) => {
+      if (input?.startsWith('MAIL')) return '451 4.3.0 later\r\n';
+      if (input?.startsWith('RCPT')) return '503 5.5.1 MAIL first\r\n';
+      return input?.startsWith('DATA') ? null : agree('PIPELINING')(input);
+    },
+    async ({ send }) => {
+      const refused =
+        'Z Connected to 127.0.0.1 but sender was rejected.\nRemote host said: 451 4.3.0 later\n';
+      assert.deepEqual(await send('x\n', ['a@h', 'b@h']), [refused, refused]);
+    },
+  ));
+
 test('a connection is kept for the next message and closed when none comes', () =>
   withServer(agree('PIPELINING'), async ({ server, clock, send }) => {
     for (let i = 0; i < 5; i++) {
