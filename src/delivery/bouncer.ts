@@ -8,7 +8,7 @@ import { reasonOf } from '../host/system-error.ts';
 import type { FinishedMessage, MessageId, Queue } from '../queue/queue.ts';
 import { BounceLimit, type BounceRates } from './bounce-limit.ts';
 import { TROUBLE_RETRY_MS } from './channel-driver.ts';
-import { type Notice, type NoticePolicy, Notices, type NoticesSettings } from './notices.ts';
+import { type Notice, type NoticePolicy, Notices, type NoticesSettings, sizeOf } from './notices.ts';
 
 // Each holds a whole message in memory; at a start after a crash there may be any number to do.
 const AT_A_TIME = 10;
@@ -122,7 +122,7 @@ export class Bouncer {
     if (work.noticeId === undefined) {
       const notice = await this.#write(messages, plan, body);
       work.noticeId = await submitBounce(notice);
-      bytes = notice.parts.reduce((sum, part) => sum + part.length, 0);
+      bytes = sizeOf(notice.parts);
     }
     for (let message = messages[0]; message !== undefined; message = messages[0]) {
       const { id } = message;

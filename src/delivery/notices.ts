@@ -101,9 +101,12 @@ export class Notices {
     const message = { ...job, bytes: await queue.read(job.id) };
     const settings = { ...this.#reportSettings(), untilMs };
     const parts = formatNotification(plan, notifications, message, settings);
-    const noticeId = await submitBounce({ plan, parts });
-    for (const { address: recipient, action: kind } of notifications)
-      log.write('notice', { id: job.id, noticeId, kind, recipient });
+    const bounceId = await submitBounce({ plan, parts });
+    let bytes: number | undefined = sizeOf(parts);
+    for (const { address: recipient, action: kind } of notifications) {
+      log.write('notice', { id: job.id, bounceId, kind, recipient, bytes });
+      bytes = undefined;
+    }
   }
 
   /** Lists that ask for a sender for each recipient are qmail's, and read qmail's format only. */
@@ -115,4 +118,9 @@ export class Notices {
     const { controls, clock } = this.#settings;
     return { controls, nowMs: clock.nowMs(), token: randomBytes(TOKEN_BYTES).toString('hex') };
   }
+}
+
+/** Bytes of all of them. */
+export function sizeOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
 }

@@ -127,3 +127,23 @@ test('what qmail-send does not know is told as usual, and troubles are warnings'
     'qmqp.refused ip=192.0.2.1 reason=no\nwarning: queue.trouble reason="disk full"\nwarning: queue.spill-failed reason=x\n',
   );
 });
+
+test('one notice for several messages, or on request, is a new message once', () => {
+  const told = { kind: 'single', recipient: bytesOf('a@b') };
+  log.write('bounce', { id: 1, bounceId: 9, ...told, bytes: 70, together: 2 });
+  log.write('bounce', { id: 2, bounceId: 9, ...told, together: 2 });
+  log.write('notice', { id: 3, bounceId: 10, kind: 'delayed', recipient: bytesOf('x@y'), bytes: 80 });
+  log.write('notice', { id: 3, bounceId: 10, kind: 'delayed', recipient: bytesOf('z@y') });
+  assert.equal(
+    printed(),
+    `bounce msg 1 qp 9
+new msg 9
+info msg 9: bytes 70 from <> qp 9 uid 12
+bounce msg 2 qp 9
+notice id=3 bounceId=10 kind=delayed recipient=x@y bytes=80
+new msg 10
+info msg 10: bytes 80 from <> qp 10 uid 12
+notice id=3 bounceId=10 kind=delayed recipient=z@y
+`,
+  );
+});

@@ -89,6 +89,10 @@ export class QmailLog implements Log {
       case 'bounce':
         this.#bounce(facts);
         break;
+      case 'notice':
+        this.#other.write(name, facts);
+        this.#announceNotice(facts, '');
+        break;
       case 'message.end':
         this.#line(`end msg ${id}`);
         break;
@@ -109,14 +113,18 @@ export class QmailLog implements Log {
     this.#line(`info msg ${id}: bytes ${bytes} from <${safe(sender)}> qp ${pid} uid ${uid}`);
   }
 
-  #bounce({ id, bounceId, kind, bytes }: Facts): void {
+  #bounce(facts: Facts): void {
+    const { id, bounceId, kind } = facts;
     if (bounceId === undefined) {
       this.#line(`triple bounce: discarding bounce/${id}`);
       return;
     }
     this.#line(`bounce msg ${id} qp ${bounceId}`);
-    const sender = kind === 'double' ? '#@[]' : '';
-    // Several messages may have one together, which was announced with the first.
+    this.#announceNotice(facts, kind === 'double' ? '#@[]' : '');
+  }
+
+  /** Several messages or recipients may have one together, which comes with the first. */
+  #announceNotice({ bounceId, bytes }: Facts, sender: string): void {
     if (bytes !== undefined) this.#announce({ id: bounceId, bytes, sender }, bounceId);
   }
 
@@ -155,7 +163,7 @@ export class QmailLog implements Log {
 /** The message that an event is the first word about. */
 function announcedBy({ name, facts }: Event): unknown {
   if (name === 'accepted') return facts['id'];
-  return name === 'bounce' ? facts['bounceId'] : undefined;
+  return facts['bytes'] === undefined ? undefined : facts['bounceId'];
 }
 
 function keyOf({ id, channel, recipient }: Facts): string {

@@ -119,6 +119,11 @@ function describe(id: number, facts: KeptEvent): string {
     case 'delivery.failure':
     case 'delivery.deferral':
       return describeAttempt(facts, text);
+    case 'notice':
+      if (facts['bounceId'] === id) return `queued as a notice about message ${facts.id}`;
+      return `<${text('recipient')}> ${text('kind')}, as its sender is told in message ${text('bounceId')}`;
+    case 'bounce.unwanted':
+      return `not returned for ${text('recipients')} recipients, as its sender had asked`;
     case 'bounce':
       if (facts['bounceId'] === id) return `queued as the notice about message ${facts.id}`;
       return facts['bounceId'] === undefined
