@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { textOf } from '../core/bytes/bytes.ts';
+import { formatSpillReport } from '../core/format/spill-report.ts';
 import { createLineLog } from '../host/log.ts';
 import { ManualClock } from '../host/manual-clock.ts';
 import type { Envelope, Intake } from '../queue/queue.ts';
@@ -130,6 +131,7 @@ const latin1 = (text: string) => Buffer.from(text, 'latin1');
 const netstring = (text: string) => `${text.length}:${text},`;
 const request = (message: string, ...addresses: string[]) =>
   netstring([message, ...addresses].map(netstring).join(''));
+const REPORT = textOf(formatSpillReport({ messages: 50, oldest: 7200 }));
 const REQUEST = request('Subject: x\n\nb\xff\0\n', 'a@b.example', 'c@d.example', 'e@f.example');
 const TRACE =
   /^Received: from unknown \(127\.0\.0\.1\)\n {2}by hub\.example with QMQP; 9 Sep 2001 01:46:40 -0000\n/;
@@ -402,4 +404,19 @@ test('listen() fails when the address is taken', async () => {
     log: createLineLog(() => undefined),
   });
   await assert.rejects(second.listen({ host: '127.0.0.1', port: taken }), { code: 'EADDRINUSE' });
+});
+
+test('takes down what waits on a client, and queues nothing of it', async () => {
+  await listen();
+  const reply = await new Client().exchange(request(REPORT, ''));
+  assert.equal(reply, netstring('Kok 1000000000 noted'));
+  assert.equal(logText, 'client.spill ip=127.0.0.1 messages=50 oldest=7200\n');
+  assert.deepEqual([queue.messages, queue.aborted], [[], 1]);
+});
+
+test('takes for mail what has recipients or is no report, however short', async () => {
+  await listen();
+  for (const text of [request(REPORT, '', 'c@d'), request(REPORT.replace('50', '+50'), ''), request('', '')])
+    assert.equal(await new Client().exchange(text), netstring('Kok 1000000000 qp 7'));
+  assert.equal(queue.messages.length, 3);
 });
