@@ -2,6 +2,7 @@
 // the plain report, then all others in the order of the folder.
 
 import { parseControlLine, parseControlList, parseControlNumber } from '../core/format/control-file.ts';
+import { formatServer, readServerEntry } from '../core/format/server-list.ts';
 import { readFileIfPresent } from '../host/control.ts';
 import { errorText } from '../host/error-text.ts';
 import { type JsonBytes, jsonBytes } from '../host/json-bytes.ts';
@@ -23,6 +24,8 @@ export interface ControlReport {
   readonly value?: JsonBytes | number;
   /** The entries of a list. */
   readonly values?: readonly JsonBytes[];
+  /** What each entry of qmqpservers means. */
+  readonly servers?: readonly ServerReport[];
   /** Where a default comes from: `control/me`, or `built in`. */
   readonly defaultSource?: string;
   /** Why it cannot be read. */
@@ -30,6 +33,11 @@ export interface ControlReport {
   /** Programs that read it. */
   readonly readBy: readonly string[];
 }
+
+/** An entry of qmqpservers: the server as it will be used, or why the entry is skipped. */
+export type ServerReport =
+  | { readonly server: string; readonly isCommentIgnored?: true }
+  | { readonly skipped: string };
 
 /**
  * Reports all control files.
@@ -66,8 +74,10 @@ function reportItem(control: string, item: Shape, me: Uint8Array | undefined): C
     return { ...base, state: 'unreadable', problem: errorText(error) };
   }
   if (item.kind === 'list') {
-    const values = content === undefined ? [] : parseControlList(content).map(jsonBytes);
-    return { ...base, state: content === undefined ? 'missing' : 'present', values };
+    const entries = content === undefined ? [] : parseControlList(content);
+    const servers = item.file === 'qmqpservers' ? { servers: entries.map(reportServer) } : {};
+    const state = content === undefined ? 'missing' : 'present';
+    return { ...base, state, values: entries.map(jsonBytes), ...servers };
   }
   const value =
     content && (item.kind === 'line' ? jsonBytes(parseControlLine(content)) : parseControlNumber(content));
@@ -77,6 +87,12 @@ function reportItem(control: string, item: Shape, me: Uint8Array | undefined): C
   return fromMe === undefined
     ? { ...base, state: 'default', value: item.fallback, defaultSource: 'built in' }
     : { ...base, state: 'default', value: jsonBytes(fromMe), defaultSource: 'control/me' };
+}
+
+function reportServer(text: Uint8Array): ServerReport {
+  const entry = readServerEntry(text);
+  if ('skipped' in entry) return entry;
+  return { server: formatServer(entry.server), ...(entry.hasComment && { isCommentIgnored: true }) };
 }
 
 function reportCompiled(control: string): ControlReport {

@@ -4,7 +4,7 @@
 
 import { bytesOf, equalBytes, textOf } from '../core/bytes/bytes.ts';
 import { parseControlLine, parseControlList } from '../core/format/control-file.ts';
-import { parseServerEntries } from '../core/format/server-list.ts';
+import { readServerEntry, type ServerEntry } from '../core/format/server-list.ts';
 import { readFileIfPresent } from '../host/control.ts';
 import { SetupRefusal } from './setup-refusal.ts';
 
@@ -115,10 +115,10 @@ function checkedName(option: string, name: string): string {
 
 function checkedServer(server: string): string {
   // Anything may follow the address in a servers file; here it is more likely a mistake.
-  const isPlain = !server.startsWith('qmqp://') && /^[\d.]+$/.test(server);
-  if ((isPlain || server.startsWith('qmqp://')) && parseServerEntries([bytesOf(server)]).length === 1)
-    return server;
+  const isOneLine = /^[!-~][ -~]*$/.test(server);
+  const entry: ServerEntry = isOneLine ? readServerEntry(bytesOf(server)) : { skipped: '' };
+  if ('server' in entry && !entry.hasComment) return server;
   throw new SetupRefusal(
-    `--server ${JSON.stringify(server)} is no address of a QMQP server: give 192.0.2.1, or qmqp://192.0.2.1:1628 or qmqp://[2001:db8::1]:628 for another port or IPv6`,
+    `--server ${JSON.stringify(server)} is no address of a QMQP server: give 192.0.2.1, or for a name, another port or IPv6 qmqp://hub.example, qmqp://192.0.2.1:1628 or qmqp://[2001:db8::1]:628`,
   );
 }

@@ -4,7 +4,13 @@
 import { chooseQueueProgram } from '../client/open-queue-program.ts';
 import { readQmqpServers } from '../client/qmqp-submit.ts';
 import { parseControlList } from '../core/format/control-file.ts';
-import { readServerEntry, readServerVariable, type ServerEntry } from '../core/format/server-list.ts';
+import {
+  formatServer,
+  readServerEntry,
+  readServerVariable,
+  type ServerEntry,
+} from '../core/format/server-list.ts';
+import { formatOptions } from '../core/format/server-list-options.ts';
 import { formatPlace } from '../core/format/server-list-place.ts';
 import { readFileIfPresent } from '../host/control.ts';
 import { showBytes } from './show-bytes.ts';
@@ -45,8 +51,8 @@ export function findRoute(
     return { kind: 'none', reason, notes: [] };
   }
   const entries = listServerEntries(home, env['QMQPSERVERS']);
-  const notes = entries.flatMap(({ text, where, entry }) => noteOn(entry, where, showBytes(text)));
   const first = entries.find(({ entry }) => 'server' in entry);
+  const notes = entries.flatMap((entry) => noteOn(entry, entry === first));
   const [server] = found.servers;
   if (first === undefined || server === undefined) {
     return { kind: 'none', reason: `${source} has no address of a server`, notes };
@@ -57,11 +63,17 @@ export function findRoute(
   return { kind: 'qmqp', target, reason, notes };
 }
 
-/** What is to be known about an entry of the list beside the server that it names. */
-function noteOn(entry: ServerEntry, where: string, text: string): string[] {
-  if ('skipped' in entry) return [`${where} is passed over: ${text}: ${entry.skipped}`];
-  if (entry.hasComment) return [`${where}: what follows the address in ${text} is ignored, its port is 628`];
-  return [];
+/** What is to be known about an entry of the list. @param isFirst whether the route tells already where it leads */
+function noteOn({ entry, where, text }: ListedEntry, isFirst: boolean): string[] {
+  const shown = showBytes(text);
+  if ('skipped' in entry) return [`${where} is passed over: ${shown}: ${entry.skipped}`];
+  const options = formatOptions(entry.server).join(' ');
+  const notes: string[] = [];
+  if (!isFirst) notes.push(`${where} is a further server: ${formatServer(entry.server)}`);
+  else if (options !== '') notes.push(`${where} asks for ${options}`);
+  if (entry.hasComment)
+    notes.push(`${where}: what follows the address in ${shown} is ignored, its port is 628`);
+  return notes;
 }
 
 /** An entry of a list of servers. */

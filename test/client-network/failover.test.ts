@@ -44,7 +44,7 @@ async function run(servers: string, by: readonly string[] = []): Promise<number 
   const child = spawn(program, words, { env, stdio: [...files, 'pipe'] });
   for (const file of files) closeSync(file);
   let printed = '';
-  child.stderr.setEncoding('latin1').on('data', (text: string) => {
+  child.stderr?.setEncoding('latin1').on('data', (text: string) => {
     printed += text;
   });
   const [exit] = await once(child, 'close');

@@ -115,6 +115,23 @@ test('explain connects to nobody and starts no queue program', async () => {
   assert.equal(chosen.route?.reason, 'QMAILQUEUE');
 });
 
+test('explain tells the whole list of servers, what each is asked for, and what is skipped and why', async () => {
+  const qmqpservers = '10.0.0.1 tls hub=a\nqmqp://hub\nqmqp://hub tsl\n10.0.0.2 backup\n';
+  const listed = await explainJson({ args: ['sendmail', '-t'], control: { qmqpservers } });
+  assert.deepEqual(listed.route, {
+    kind: 'qmqp',
+    target: '10.0.0.1:628',
+    reason: 'control/qmqpservers:1, the first of 3',
+    notes: [
+      'control/qmqpservers:1 asks for tls hub=a',
+      'control/qmqpservers:2 is a further server: qmqp://hub:628',
+      'control/qmqpservers:3 is passed over: qmqp://hub tsl: tsl is no option of a server',
+      'control/qmqpservers:4 is a further server: qmqp://10.0.0.2:628',
+      'control/qmqpservers:4: what follows the address in 10.0.0.2 backup is ignored, its port is 628',
+    ],
+  });
+});
+
 test('explain ends as the program would: refused, or no server', async () => {
   const refused = await explain({ args: ['sendmail', '-t'], message: 'To: )\x1b[31m\n' });
   assert.equal(refused.exit, 100);

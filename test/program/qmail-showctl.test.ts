@@ -38,7 +38,7 @@ test('qmail-showctl --json tells format, state, value, source and readers of eac
     plusdomain: Buffer.from('\xff\n', 'latin1'),
     databytes: '12x\n',
     queuelifetime: 'x\n',
-    qmqpservers: '# a\n10.0.0.1\n10.0.0.2',
+    qmqpservers: '# a\n10.0.0.1 # main\n10.0.0.2 tls\nhub',
     locals: null,
     strange: '',
   });
@@ -64,8 +64,17 @@ test('qmail-showctl --json tells format, state, value, source and readers of eac
     value: 604800,
     defaultSource: 'built in',
   });
-  const servers = { name: 'qmqpservers', format: 'list', state: 'present', values: ['10.0.0.1', '10.0.0.2'] };
-  assert.deepEqual(facts('qmqpservers'), servers);
+  assert.deepEqual(facts('qmqpservers'), {
+    name: 'qmqpservers',
+    format: 'list',
+    state: 'present',
+    values: ['10.0.0.1 # main', '10.0.0.2 tls', 'hub'],
+    servers: [
+      { server: 'qmqp://10.0.0.1:628', isCommentIgnored: true },
+      { server: 'qmqp://10.0.0.2:628 tls' },
+      { skipped: 'it is no address of a server' },
+    ],
+  });
   assert.deepEqual(facts('rcpthosts'), { name: 'rcpthosts', format: 'list', state: 'missing', values: [] });
   assert.deepEqual(facts('morercpthosts.cdb'), {
     name: 'morercpthosts.cdb',

@@ -29,8 +29,8 @@ export function readProgram(path: string): Map<string, string> {
   return files;
 }
 
-// Names of errors and signals are in capitals too.
-const NO_VARIABLE = /^(?:E[A-Z0-9]+|SIG[A-Z]+)$/;
+// Names of errors and signals are in capitals too; what systemd sets for its services is told by its own pages.
+const NO_VARIABLE = /^(?:E[A-Z0-9]+(?:_[A-Z]+)*|SIG[A-Z]+|LISTEN_[A-Z]+|NOTIFY_SOCKET)$/;
 
 /** Names in capitals, of three letters or more, that stand as a string or as a key in a source that speaks of the environment. */
 export function variablesOf(text: string): string[] {
@@ -38,7 +38,9 @@ export function variablesOf(text: string): string[] {
   const { code, strings } = readSource(text);
   const lines = text.split('\n');
   const literals = strings
-    .filter(({ line, value }) => /^[A-Z]{3,}$/.test(value) && !isValueOfKey(lines[line - 1]!, value))
+    .filter(
+      ({ line, value }) => /^[A-Z]{3,}(?:_[A-Z]+)*$/.test(value) && !isValueOfKey(lines[line - 1]!, value),
+    )
     .map(({ value }) => value);
   const keys = [...code.matchAll(/^[ \t]+([A-Z]{3,}):|[{,] ([A-Z]{3,}):/gm)].map(
     (match) => match[1] ?? match[2]!,
