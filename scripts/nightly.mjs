@@ -14,6 +14,7 @@ const PARTS = [
   { name: 'gateway', tests: ['test/hub/gateway.test.ts'], env: { MINI_QMAIL_GATEWAY_MESSAGES: '5000' } },
   { name: 'kills', tests: ['test/crash/kill-hub.test.ts'], env: { MINI_QMAIL_KILLS: '1000' } },
   { name: 'smtp kills', tests: ['test/crash/kill-hub-smtp.test.ts'], env: { MINI_QMAIL_KILLS: '200' } },
+  { name: 'flush kills', tests: ['test/crash/kill-flush.test.ts'], env: { MINI_QMAIL_KILLS: '150' } },
   { name: 'purge', tests: ['test/hub/fault-purge.test.ts'], env: { MINI_QMAIL_PURGE: '100000' } },
   { name: 'spills', tests: ['test/crash/kill-queue.test.ts'], env: { MINI_QMAIL_KILLS: '100' } },
 ];

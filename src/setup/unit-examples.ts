@@ -1,4 +1,5 @@
-// Examples of systemd units for what runs all the time. They are not enabled: a hub needs a user and a decision who may use it.
+// Examples of systemd units, for what runs all the time or now and then. They are not enabled: a hub needs a user and a
+// decision who may use it, a client a folder for the mail that it is to keep.
 
 /** Names and texts of the units that make sense with these programs. */
 export function unitExamples(prefix: string, programs: readonly string[]): { name: string; text: string }[] {
@@ -9,6 +10,14 @@ export function unitExamples(prefix: string, programs: readonly string[]): { nam
   }
   if (programs.includes('qmail-smtpd') && programs.includes('tcpserver')) {
     examples.push({ name: 'mini-qmail-gateway.service', text: gatewayUnit(prefix) });
+  }
+  if (
+    programs.includes('qmail-qmqpc') &&
+    programs.includes('mini-qmail') &&
+    !programs.includes('hub-queue')
+  ) {
+    examples.push({ name: 'mini-qmail-flush.service', text: flushUnit(prefix) });
+    examples.push({ name: 'mini-qmail-flush.timer', text: FLUSH_TIMER });
   }
   return examples;
 }
@@ -62,3 +71,32 @@ ${HARDENING}
 WantedBy=multi-user.target
 `;
 }
+
+function flushUnit(prefix: string): string {
+  return `# Example: sends what this host has kept in the folder of control/spilldir while no server took mail; its timer starts it.
+# Without systemd, a line for /etc/cron.d:
+#   */5 * * * * root ${prefix}/bin/mini-qmail flush
+[Unit]
+Description=Send mail that waits on this host
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart=${prefix}/bin/mini-qmail flush
+# Mail still waits: the timer tries again.
+SuccessExitStatus=111
+`;
+}
+
+const FLUSH_TIMER = `[Unit]
+Description=Send mail that waits on this host, now and then
+
+[Timer]
+OnBootSec=1min
+OnUnitInactiveSec=5min
+RandomizedDelaySec=30s
+
+[Install]
+WantedBy=timers.target
+`;
