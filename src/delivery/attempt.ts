@@ -48,7 +48,6 @@ export type TellSender = (job: Job, notifications: readonly Notification[], unti
 /** What an attempt works with. */
 export interface AttemptSettings {
   readonly queue: Queue;
-  readonly policy: RetryPolicy;
   /** Age at which a sender that asked for it is told of a delay, seconds; 0 for never. */
   readonly delaywarning: number;
   readonly tell: TellSender;
@@ -57,6 +56,7 @@ export interface AttemptSettings {
 /** A job under way. */
 export class Attempt {
   readonly job: Job;
+  readonly #policy: RetryPolicy;
   readonly #settings: AttemptSettings;
   #startMs: number;
   #message: Promise<Uint8Array> | undefined;
@@ -70,9 +70,10 @@ export class Attempt {
   settling = false;
 
   /** @param startMs now; the schedule counts from here, however long the attempt takes */
-  constructor(job: Job, startMs: number, settings: AttemptSettings) {
+  constructor(job: Job, startMs: number, policy: RetryPolicy, settings: AttemptSettings) {
     this.job = job;
     this.#startMs = startMs;
+    this.#policy = policy;
     this.#settings = settings;
   }
 
@@ -150,7 +151,7 @@ export class Attempt {
         this.#notifications.push({ ...recipient, action: handing, report: text });
       return { kind: 'success', text };
     }
-    const isFinal = isDying(this.job.birthMs, this.#startMs, this.#settings.policy.lifetimeSeconds);
+    const isFinal = isDying(this.job.birthMs, this.#startMs, this.#policy.lifetimeSeconds);
     if (outcome.letter === 'Z' && !isFinal) {
       if (isAsked(recipient, NOTIFY.delay) && this.#isDelayed()) {
         this.#verdicts.push({ index, state: 'warned' });
@@ -170,7 +171,7 @@ export class Attempt {
 
   #nextMs(): number {
     const { birthMs, channel } = this.job;
-    const { retrySeconds } = this.#settings.policy;
+    const { retrySeconds } = this.#policy;
     return retrySeconds === undefined
       ? nextAttemptMs(birthMs, this.#startMs, channel)
       : nextAttemptByMs(birthMs, this.#startMs, retrySeconds);
@@ -198,12 +199,12 @@ export class Attempt {
 
   /** Before the verdicts: after a crash in between the sender is told once more, never not at all. */
   async #tellSender(): Promise<void> {
-    const { tell, policy } = this.#settings;
     const notifications = this.#notifications;
     if (notifications.length === 0) return;
     this.#notifications = [];
     try {
-      await tell(this.job, notifications, this.job.birthMs + policy.lifetimeSeconds * 1000);
+      const untilMs = this.job.birthMs + this.#policy.lifetimeSeconds * 1000;
+      await this.#settings.tell(this.job, notifications, untilMs);
     } catch (error) {
       this.#notifications = [...notifications, ...this.#notifications];
       throw error;

@@ -141,7 +141,7 @@ export class ChannelDriver {
     }
     // What comes after stop() stays as it is in the queue.
     for (const job of this.#stopped ? [] : (jobs ?? [])) {
-      const attempt = new Attempt(job, startMs, { ...this.#settings, policy: retryOf(job.destination) });
+      const attempt = new Attempt(job, startMs, retryOf(job.destination), this.#settings);
       for (const [lane, units] of byLane(attempt.split(smtproutes()))) {
         const taken = this.#scheduler.add(lane, units);
         if (taken !== undefined) void this.#run(taken);

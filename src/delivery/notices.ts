@@ -56,6 +56,7 @@ export interface NoticesSettings {
 }
 
 const TOKEN_BYTES = 12;
+const NO_BYTES = new Uint8Array(0);
 
 /** See the head of this file. */
 export class Notices {
@@ -85,7 +86,7 @@ export class Notices {
       probe.receive(await this.#settings.queue.read(message.id));
       entries.push({ ...message, messageId: probe.value });
     }
-    const isPlain = this.#settings.controls.bounceformat === 'qmail';
+    const isPlain = this.#isPlain(messages[0]?.sender ?? NO_BYTES);
     return { plan, parts: [formatDigest(plan, entries, this.#reportSettings(), isPlain)] };
   }
 

@@ -71,11 +71,13 @@ export function formatFailureReport(
   const { controls, bytesMax } = settings;
   const isWhole = message.dsn?.ret !== 'hdrs' && message.bytes.length <= bytesMax;
   const recipients: DsnRecipient[] = [];
+  const told: BounceFailure[] = [];
   for (let i = 0; i < failures.length; i++) {
     const { report } = failures[i]!;
     recipients.push(describe(failures[i]!, 'failed', readReport(report, 'failure'), controls));
+    told.push(withoutReturns(failures[i]!));
   }
-  const text = formatBounceText(plan, failures, controls, isWhole ? 'message' : 'header');
+  const text = formatBounceText(plan, told, controls, isWhole ? 'message' : 'header');
   return compose(plan, 'failure notice', { text, recipients, isWhole }, message, settings);
 }
 
@@ -101,6 +103,11 @@ export function formatNotification(
   const text = formatNotificationText(notifications, controls, untilMs);
   const subject = isDelay ? 'delay notice' : 'success notice';
   return compose(plan, subject, { text, recipients, isWhole: false }, message, settings);
+}
+
+/** Without the CRs of a report, which could make a blank line on the way through SMTP. */
+function withoutReturns({ address, report }: BounceFailure): BounceFailure {
+  return { address, report: report.indexOf('\r') < 0 ? report : report.split('\r').join('') };
 }
 
 function compose(
@@ -169,7 +176,7 @@ function formatNotificationText(
       if (isFirst && action === 'delayed')
         text.appendText(`it will be tried until ${formatDate(untilMs)}.\n\n`);
       isFirst = false;
-      text.append(formatParagraph(notifications[i]!, virtualdomains));
+      text.append(formatParagraph(withoutReturns(notifications[i]!), virtualdomains));
     }
   }
   return text.toBytes();
@@ -197,7 +204,7 @@ export function formatDigest(
     const name = messageId.length === 0 ? '' : `, Message-ID ${textOf(withoutLineEnds(messageId))}`;
     const about = `Message ${id} of ${formatDate(birthMs)}${name}:\n`;
     for (let f = 0; f < ofMessage.length; f++)
-      failures.push({ address: ofMessage[f]!.address, report: about + ofMessage[f]!.report });
+      failures.push(withoutReturns({ address: ofMessage[f]!.address, report: about + ofMessage[f]!.report }));
   }
   const text = formatBounceText(plan, failures, controls, { messages: entries.length });
   const messageId = formatMessageId(entries[0]?.id ?? 0, controls, nowMs, token);

@@ -144,22 +144,16 @@ export function withoutLineEnds(bytes: Uint8Array): Uint8Array {
   return line;
 }
 
-/** The text without any CR. */
-function withoutReturns(text: string): string {
-  return text.indexOf('\r') < 0 ? text : text.split('\r').join('');
-}
-
 /**
  * One recipient's paragraph, `<ADDRESS>:` LF REPORT and a blank line. No blank line stands inside: a LF after a LF
  * becomes `/`, except at the report's end.
- * Differs: without the CRs of a report, which could make a blank line on the way through SMTP.
  */
 export function formatParagraph(failure: BounceFailure, virtualdomains: DomainMap): Uint8Array {
   const text = new ByteBuffer(256);
   text.appendText('<');
   text.append(withoutLineEnds(stripVirtualPrepend(failure.address, virtualdomains)));
   text.appendText('>:\n');
-  const report = withoutReturns(failure.report);
+  const { report } = failure;
   text.append(bytesOf(report));
   if (report.length > 0 && report.charCodeAt(report.length - 1) !== LF) text.appendByte(LF);
   const paragraph = text.view();
