@@ -51,6 +51,13 @@ export class DkimKeyring {
     return this.#domains.size === 0;
   }
 
+  /** The domains that can sign. */
+  get signing(): string[] {
+    return [...this.#domains.values()]
+      .filter(({ trouble }) => trouble === undefined)
+      .map(({ domain }) => domain);
+  }
+
   /** The domains that cannot sign, each with its trouble. */
   get troubled(): DkimDomain[] {
     return [...this.#domains.values()].filter(({ trouble }) => trouble !== undefined);

@@ -2,6 +2,7 @@
 
 import { dirname, join, resolve } from 'node:path';
 import { defineCommand, parseArgs, runCommand, runMain } from 'citty';
+import { defineDoctor } from '../doctor/doctor-words.ts';
 import { readInvocation } from '../host/invocation.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { checkWords, homeArg, UsageError, valuesOf } from '../hub/command-words.ts';
@@ -435,6 +436,7 @@ const main = defineCommand({
     dkim,
     identity: defineIdentity(homeOf),
     flush: defineFlush(homeOf),
+    doctor: defineDoctor(homeOf, invocation.ownBin),
     start,
     demo,
     install,
