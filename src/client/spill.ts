@@ -134,7 +134,7 @@ function store(folder: SpillFolder, parts: readonly Uint8Array[], wanted: SpillN
 function createFile(folder: SpillFolder, wanted: SpillName): { descriptor: number; file: string } {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
   for (let i = 0; ; i++) {
-    const file = formatSpillName({ ...wanted, process: wanted.process + i });
+    const file = formatSpillName({ ...wanted, pid: wanted.pid + i });
     const unfinished = folder.inside(UNFINISHED + file);
     try {
       const descriptor = openSync(unfinished, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);

@@ -1,6 +1,6 @@
 // Names of messages that are kept on a client while no server takes mail. A name says all that must be known before the file
 // is opened: its place in the order of arrival, how long it must be, and what came of it so far:
-//   SECONDS.MICROSECONDS.PROCESS.BYTES[.uSECONDS][.zSECONDS][.xSECONDS]
+//   SECONDS.MICROSECONDS.PID.BYTES[.uSECONDS][.zSECONDS][.xSECONDS]
 // Invariant: a name has one meaning and a meaning one name; every other name is somebody else's, and undefined.
 
 /** What a name says; times are seconds since 1970. */
@@ -10,7 +10,7 @@ export interface SpillName {
   /** 0 to 999999. */
   readonly microseconds: number;
   /** Process that kept it. */
-  readonly process: number;
+  readonly pid: number;
   /** Bytes of the whole file. */
   readonly size: number;
   /** When it was first on its way to a server without anybody knowing how that ended. */
@@ -30,7 +30,7 @@ const ZERO = 48;
 export function formatSpillName(name: SpillName): string {
   let micros = String(name.microseconds);
   while (micros.length < MICROSECONDS_DIGITS) micros = `0${micros}`;
-  let text = `${name.seconds}.${micros}.${name.process}.${name.size}`;
+  let text = `${name.seconds}.${micros}.${name.pid}.${name.size}`;
   if (name.unknownSince !== undefined) text += `.u${name.unknownSince}`;
   if (name.putOffAt !== undefined) text += `.z${name.putOffAt}`;
   if (name.refusedAt !== undefined) text += `.x${name.refusedAt}`;
@@ -42,13 +42,13 @@ export function parseSpillName(text: string): SpillName | undefined {
   const [first = '', second = '', third = '', fourth = '', ...marks] = text.split('.');
   const seconds = numberOf(first);
   const microseconds = numberOf(second);
-  const process = numberOf(third);
+  const pid = numberOf(third);
   const size = numberOf(fourth);
-  if (seconds < 0 || microseconds < 0 || process < 0 || size < 0) return undefined;
+  if (seconds < 0 || microseconds < 0 || pid < 0 || size < 0) return undefined;
   const name: { -readonly [key in keyof SpillName]: SpillName[key] } = {
     seconds,
     microseconds,
-    process,
+    pid,
     size,
   };
   for (const mark of marks) {
@@ -85,13 +85,13 @@ export function compareSpilled(a: SpillName, b: SpillName): number {
 
 /** Compares two messages by arrival. */
 export function compareArrival(a: SpillName, b: SpillName): number {
-  return a.seconds - b.seconds || a.microseconds - b.microseconds || a.process - b.process;
+  return a.seconds - b.seconds || a.microseconds - b.microseconds || a.pid - b.pid;
 }
 
 /** The name of a message that comes now, behind all that are there. @param last the latest of these */
 export function nextSpillName(
   nowMs: number,
-  process: number,
+  pid: number,
   size: number,
   last: SpillName | undefined,
 ): SpillName {
@@ -105,5 +105,5 @@ export function nextSpillName(
     seconds = isLast ? last.seconds + 1 : last.seconds;
     microseconds = isLast ? 0 : last.microseconds + 1;
   }
-  return { seconds, microseconds, process, size };
+  return { seconds, microseconds, pid, size };
 }
