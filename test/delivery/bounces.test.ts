@@ -226,6 +226,33 @@ test('a verdict waits for the notice about it, and is written with the next atte
   assert.deepEqual(await bench.queued(), []);
 });
 
+for (const [what, notify] of [
+  ['success', NOTIFY.success],
+  ['delay', NOTIFY.delay],
+] as const)
+  test(`a crash between a notice of ${what} and its verdict makes one more notice, and then none`, async () => {
+    const controls = { delaywarning: 1 };
+    const wrapQueue = (queue: DeliveryBench['queue']) => {
+      const settle = queue.settle.bind(queue);
+      queue.settle = (job, verdicts, nextDueMs) =>
+        job.id === 1 && verdicts.length > 0 ? new Promise(() => undefined) : settle(job, verdicts, nextDueMs);
+      return queue;
+    };
+    const first = await started({ controls, wrapQueue });
+    const answer = () => (what === 'success' ? OK : LATER);
+    first.bench.answer = (_, sender) => (sender === '' ? OK : answer());
+    await acceptAsked(first.bench, { 'ann@far.example': { notify } });
+    await first.bench.settle();
+    await first.bench.advance(400_000);
+    assert.equal(first.notices.length, 1);
+    const second = await started({ controls, storage: first.bench.storage, clock: first.bench.clock });
+    second.bench.answer = first.bench.answer;
+    await second.bench.settle();
+    for (let hour = 0; hour < 6; hour++) await second.bench.advance(HOUR_MS);
+    assert.equal(second.notices.length, 1);
+    assert.equal((await second.bench.queued()).length, what === 'success' ? 0 : 1);
+  });
+
 test('ten thousand failing messages of one sender make no storm, and each is told of', async () => {
   const { bench, notices } = await started();
   const count = 10_000;
