@@ -27,8 +27,6 @@ export interface DeadServersOptions {
   readonly nowMs: number;
   /** The user whose file it is. */
   readonly uid: number;
-  /** Finds that user's own home; asks the system if not given. */
-  readonly userHome?: () => string;
 }
 
 /** After the first silence, and after many without an answer in between. */
@@ -49,24 +47,9 @@ interface Silence {
 }
 
 /** The folder for the file of a user, or undefined if there is none that can be trusted. */
-export function findCacheFolder(options: Omit<DeadServersOptions, 'nowMs'>): string | undefined {
-  const { home, env, uid, userHome = () => process.getBuiltinModule('node:os').homedir() } = options;
-  const folders = [
-    () => `${home}/cache`,
-    () => '/run/mini-qmail',
-    () => env['XDG_RUNTIME_DIR'],
-    () => env['XDG_CACHE_HOME'],
-    () => `${userHome()}/.cache`,
-  ];
-  try {
-    for (const folderOf of folders) {
-      const folder = folderOf();
-      if (folder?.startsWith('/') === true && isTrusted(folder, uid)) return folder;
-    }
-  } catch {
-    // A user without an entry in the system's files has no home.
-  }
-  return undefined;
+export function findCacheFolder({ home, env, uid }: Omit<DeadServersOptions, 'nowMs'>): string | undefined {
+  const folders = [`${home}/cache`, '/run/mini-qmail', env['XDG_RUNTIME_DIR'], env['XDG_CACHE_HOME']];
+  return folders.find((folder) => folder?.startsWith('/') === true && isTrusted(folder, uid));
 }
 
 /** Whether no other user but root can replace a file there: it is the user's own, or like /tmp. */
