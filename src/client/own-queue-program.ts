@@ -2,7 +2,14 @@
 // results that the separate program would have. What the program checks first is checked at the start here too.
 
 import { copyBytes } from '../core/bytes/bytes.ts';
-import { type Environment, openHistory, readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
+import {
+  type Environment,
+  openHistory,
+  type QmqpServers,
+  readQmqpServers,
+  type SubmissionResult,
+  submitByQmqp,
+} from './qmqp-submit.ts';
 import type { QueueProgram } from './queue-program.ts';
 import { spillIfNeeded } from './spill.ts';
 
@@ -17,12 +24,20 @@ export function openOwnQueueProgram({ home, env }: { home: string; env: Environm
     },
     async finish(envelope) {
       const history = openHistory({ servers, home, env });
-      const { exit, isUnknown } = await submitByQmqp({ home, servers, message, envelope, ...history });
+      const result = await submitByQmqp({ home, servers, message, envelope, ...history });
+      const { exit, isUnknown } = result;
       const spilled = spillIfNeeded({ home, exit, isUnknown, message, envelope });
-      return { ...spilled, writeFailed: false, pid: process.pid };
+      const notice = spilled.notice ?? tlsTrouble(servers, result);
+      return { ...spilled, ...(notice !== undefined && { notice }), writeFailed: false, pid: process.pid };
     },
     async abort() {
       message = [];
     },
   };
+}
+
+/** What went wrong, where servers are asked for TLS: a certificate may be to blame, of which no exit code tells. */
+function tlsTrouble(servers: QmqpServers, { exit, reason }: SubmissionResult): string | undefined {
+  if (exit === 0 || 'exit' in servers) return undefined;
+  return servers.servers.some(({ tls }) => tls !== undefined) ? reason : undefined;
 }

@@ -132,8 +132,10 @@ class Conversation {
     const event = this.#session.next();
     if (event === 'closed') return;
     if (event === 'need-input') this.#arm(READ_MS);
-    else if (event.type === 'reply') this.#end({ exit: EXIT_OF_LETTER[event.letter], final: true });
-    else {
+    else if (event.type === 'reply') {
+      const refusal = event.letter === 'K' ? {} : { reason: `it answered: ${this.#session.text}` };
+      this.#end({ exit: EXIT_OF_LETTER[event.letter], final: true, ...refusal });
+    } else {
       const reason = `${event.code} while ${event.where}`;
       this.#end({ exit: QUEUE_EXIT.connectionLost, final: true, isUnknown: true, reason });
     }

@@ -109,3 +109,20 @@ test('QmqpClientSession and QmqpServerSession understand each other', () => {
     assert.equal(said([concatBytes(server.takeOutput())]), letter);
   }
 });
+
+test('the beginning of the text of a reply can be read, and nothing in it that is not printable', () => {
+  const rows: [string, string][] = [
+    ['12:Zno, go away,', 'no, go away'],
+    ['6:Za\x1b\xe9\n\x7f,', 'a????'],
+    ['1:K,', ''],
+    [`301:D${'x'.repeat(300)},`, 'x'.repeat(200)],
+  ];
+  for (const [reply, text] of rows) {
+    const session = new QmqpClientSession();
+    for (const byte of bytesOf(reply)) session.receive(new Uint8Array([byte]));
+    assert.equal(session.text, text);
+    const whole = new QmqpClientSession();
+    whole.receive(bytesOf(reply));
+    assert.equal(whole.text, text);
+  }
+});

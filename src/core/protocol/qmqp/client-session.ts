@@ -58,15 +58,24 @@ const WHERE: { readonly [phase in Phase]: string } = {
 const COMMA = 44;
 const COLON = 58;
 const ZERO = 48;
-/** The text is not kept, so this is only a limit of what is plausible: nine digits. */
+/** Of the text only the beginning is kept, so this is only a limit of what is plausible: nine digits. */
 const REPLY_LENGTH_MAX = 999_999_999;
 
-/** Decodes the reply to one request. The text of the reply is not kept: no program shows it. */
+/** Bytes of the text that are kept. */
+const TEXT_LENGTH_MAX = 200;
+
+/** Decodes the reply to one request. */
 export class QmqpClientSession {
   #phase: Phase = 'length';
   #letter: OutcomeLetter | undefined;
   #remaining = 0;
   #event: QmqpClientEvent | undefined;
+  #text = '';
+
+  /** What was read of the reply's text, 200 bytes at most; what is not printable ASCII is a question mark. */
+  get text(): string {
+    return this.#text;
+  }
 
   /** The phase in words, to follow "while" or a reason. */
   get where(): string {
@@ -77,7 +86,7 @@ export class QmqpClientSession {
   receive(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length && this.#phase !== 'closed') {
-      if (this.#phase === 'text') at += this.#skipText(bytes.length - at);
+      if (this.#phase === 'text') at += this.#takeText(bytes.subarray(at));
       else this.#takeByte(bytes[at++]!);
     }
   }
@@ -128,8 +137,12 @@ export class QmqpClientSession {
     } else this.#fail('malformed-reply');
   }
 
-  #skipText(available: number): number {
-    const length = Math.min(available, this.#remaining);
+  #takeText(bytes: Uint8Array): number {
+    const length = Math.min(bytes.length, this.#remaining);
+    for (let i = 0; i < length && this.#text.length < TEXT_LENGTH_MAX; i++) {
+      const byte = bytes[i]!;
+      this.#text += byte < 0x20 || byte > 0x7e ? '?' : String.fromCharCode(byte);
+    }
     this.#remaining -= length;
     if (this.#remaining === 0) this.#phase = 'comma';
     return length;
