@@ -93,6 +93,7 @@ export class HubTls {
    * @param first what the client has sent already
    */
   secure(socket: Socket, first: Uint8Array): Promise<SecureClient | string> {
+    this.#look();
     const server = this.#server;
     if (server === undefined) return Promise.resolve('there is no certificate');
     if (socket.destroyed) return Promise.resolve('the client left');
