@@ -1,6 +1,8 @@
 // The log of servers: one line per event, written at once, on standard error. Bytes outside printable ASCII in a value
 // are escaped, so that no address can split a line or speak to the terminal.
 
+import { textOf } from '../core/bytes/bytes.ts';
+
 /** What is told of an event, by name; bytes are as they came from outside. */
 export type Facts = Readonly<Record<string, string | number | Uint8Array | undefined>>;
 
@@ -18,8 +20,11 @@ export function createLineLog(writeLine: (line: string) => void): Log {
     write(event, facts) {
       if (QUIET.includes(event)) return;
       let line = event;
-      for (const [key, value] of Object.entries(facts))
+      // By keys, and by whole values below: each message that comes and goes has its lines.
+      for (const key of Object.keys(facts)) {
+        const value = facts[key];
         if (value !== undefined) line += ` ${key}=${formatValue(value)}`;
+      }
       writeLine(`${line}\n`);
     },
   };
@@ -33,9 +38,11 @@ export function createJsonLog(writeLine: (line: string) => void, nowMs: () => nu
   return {
     write(event, facts) {
       const shown: Record<string, string | number> = { time: new Date(nowMs()).toISOString(), event };
-      for (const [key, value] of Object.entries(facts))
+      for (const key of Object.keys(facts)) {
+        const value = facts[key];
         if (value !== undefined)
           shown[key] = typeof value === 'object' ? Buffer.from(value).toString() : value;
+      }
       writeLine(`${JSON.stringify(shown)}\n`);
     },
   };
@@ -47,13 +54,18 @@ const BACKSLASH = 92;
 function formatValue(value: string | number | Uint8Array): string {
   if (typeof value === 'number') return String(value);
   const bytes = typeof value === 'string' ? Buffer.from(value) : value;
-  let plain = bytes.length > 0;
+  if (bytes.length > 0 && isPlain(bytes)) return typeof value === 'string' ? value : textOf(value);
   let text = '';
-  for (const byte of bytes) {
-    if (byte <= 32 || byte > 126 || byte === QUOTE || byte === BACKSLASH || byte === 61) plain = false;
-    text += escapeByte(byte);
+  for (const byte of bytes) text += escapeByte(byte);
+  return `"${text}"`;
+}
+
+function isPlain(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    if (byte <= 32 || byte > 126 || byte === QUOTE || byte === BACKSLASH || byte === 61) return false;
   }
-  return plain ? text : `"${text}"`;
+  return true;
 }
 
 function escapeByte(byte: number): string {

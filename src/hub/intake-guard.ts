@@ -216,12 +216,14 @@ class GuardedIntake implements Intake {
     return this.#take(bytes, bytes);
   }
 
-  async commit(envelope: Envelope): Promise<MessageId> {
-    return this.#end(() => this.#intake.commit(envelope));
+  commit(envelope: Envelope): Promise<MessageId> {
+    return this.#shortage === undefined ? this.#end(this.#intake.commit(envelope)) : this.#refuse();
   }
 
-  async commitOnce(envelope: Envelope, fingerprint: Fingerprint): Promise<Accepted> {
-    return this.#end(() => this.#intake.commitOnce(envelope, fingerprint));
+  commitOnce(envelope: Envelope, fingerprint: Fingerprint): Promise<Accepted> {
+    return this.#shortage === undefined
+      ? this.#end(this.#intake.commitOnce(envelope, fingerprint))
+      : this.#refuse();
   }
 
   abort(): void {
@@ -229,13 +231,14 @@ class GuardedIntake implements Intake {
     this.#giveBack();
   }
 
-  async #end<T>(commit: () => Promise<T>): Promise<T> {
-    if (this.#shortage !== undefined) {
-      this.#gate.onRefusal?.();
-      throw new ShortageError(this.#shortage);
-    }
+  #refuse(): Promise<never> {
+    this.#gate.onRefusal?.();
+    return Promise.reject(new ShortageError(this.#shortage!));
+  }
+
+  async #end<T>(committing: Promise<T>): Promise<T> {
     try {
-      return await commit();
+      return await committing;
     } finally {
       this.#giveBack();
     }

@@ -24,8 +24,6 @@ export interface IntakeHost {
   commit(message: NewMessage): Promise<void>;
   /** Calls `accept` unless a message with that fingerprint was accepted lately. */
   once(fingerprint: Fingerprint, accept: () => Promise<MessageId>): Promise<Accepted>;
-  /** A file that nobody refers to could not be removed; the next start does. */
-  sweepFailed(id: MessageId, error: unknown): void;
 }
 
 /** See the head of this file. */
@@ -92,8 +90,7 @@ export class EmbeddedIntake implements Intake {
     if (id === undefined) return;
     void (this.#writing ?? Promise.resolve())
       .then(() => this.#body?.close())
-      .then(() => this.#host.large.remove(id))
-      .catch((error: unknown) => this.#host.sweepFailed(id, error));
+      .then(() => this.#host.large.discard(id));
   }
 
   #appendInline(bytes: Uint8Array): void {

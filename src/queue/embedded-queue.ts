@@ -31,6 +31,9 @@ import type {
 } from './queue.ts';
 import type { Resubmissions } from './resubmissions.ts';
 import { TallyBook } from './tally-book.ts';
+import { YoungBodies } from './young-bodies.ts';
+
+const YOUNG_BYTES_MAX = 16 << 20;
 
 /** See the head of this file; {@link Queue} has the contract of each method. */
 export class EmbeddedQueue implements Queue {
@@ -38,6 +41,7 @@ export class EmbeddedQueue implements Queue {
   readonly #large: LargeBodies;
   readonly #index: MessageIndex;
   readonly #entries = new Map<MessageId, Entry>();
+  readonly #young = new YoungBodies(YOUNG_BYTES_MAX);
   readonly #bySegment = new Map<number, Set<Entry>>();
   readonly #claims: Claims;
   readonly #resubmissions: Resubmissions;
@@ -55,7 +59,7 @@ export class EmbeddedQueue implements Queue {
 
   private constructor(options: EmbeddedQueueOptions) {
     this.#options = { ...DEFAULT_OPTIONS, ...options };
-    this.#large = new LargeBodies(options.files, `${options.folder}/large`);
+    this.#large = new LargeBodies(options.files, `${options.folder}/large`, this.#options.log);
     this.#index = options.index;
     this.#resubmissions = createResubmissions(this.#options);
     this.#claims = new Claims(this.#entries, options.index, (state) => this.#indexed.note(state));
@@ -95,7 +99,6 @@ export class EmbeddedQueue implements Queue {
       large: this.#large,
       commit: (message) => this.#commit(message),
       once: (fingerprint, accept) => this.#resubmissions.once(fingerprint, accept),
-      sweepFailed: (id, error) => this.#options.log.write('queue.remain', { id, reason: String(error) }),
     });
   }
 
@@ -118,6 +121,8 @@ export class EmbeddedQueue implements Queue {
   async read(id: MessageId): Promise<Uint8Array> {
     const entry = this.#entries.get(id);
     if (entry !== undefined) {
+      const body = this.#young.take(id);
+      if (body !== undefined) return body;
       const { segment, bodyAt, size } = entry.origin;
       if (bodyAt === undefined) return this.#large.read(id);
       // A spill may retire the segment in between; then the index has the bytes.
@@ -217,7 +222,7 @@ export class EmbeddedQueue implements Queue {
       const { messages, left, isLarge } = await this.#indexed.remove(id);
       this.#finishedCount += messages;
       this.#tally.count({ removed: left });
-      if (isLarge) await this.#removeBody(id);
+      if (isLarge) await this.#large.discard(id);
       return;
     }
     await this.#append(entry, { type: 'remove', id, segment: entry.origin.segment });
@@ -264,16 +269,18 @@ export class EmbeddedQueue implements Queue {
   async #commit(message: NewMessage): Promise<void> {
     if (this.#journal.bytes > 2 * this.#options.journalSizeMax) await this.#makeRoom();
     const birthMs = this.#options.clock.nowMs();
-    const place = await this.#journal.append({ type: 'accept', birthMs, ...message });
+    const { id, size, body, envelope, fingerprint } = message;
+    const record = { type: 'accept', id, birthMs, size, body, envelope, fingerprint } as const;
+    const place = await this.#journal.append(record);
     this.#accepted++;
-    const { id, size, fingerprint } = message;
     if (fingerprint !== undefined)
       this.#resubmissions.note({ fingerprint, id, atMs: birthMs }, place.segment);
-    const { sender, recipients, dsn } = message.envelope;
+    const { sender, recipients, dsn } = envelope;
     this.#tally.count({ accepted: recipients.length });
-    const bodyAt = message.body === undefined ? undefined : place.bodyAt;
+    const bodyAt = body === undefined ? undefined : place.bodyAt;
     const { segment } = place;
     const entry = this.#add({ id, birthMs, size, sender, recipients, dsn, segment, bodyAt });
+    if (body !== undefined) this.#young.keep(id, body);
     for (const part of entry.parts) this.#schedule(entry, part, true);
     this.#spillIfLarge();
     // Nobody to deliver to: accepted, and done.
@@ -372,7 +379,7 @@ export class EmbeddedQueue implements Queue {
     if (finished === undefined) return { finished: false, failures: [] };
     if (finished.failures.length === 0) {
       this.#finishedCount++;
-      if (isLarge) await this.#removeBody(job.id);
+      if (isLarge) await this.#large.discard(job.id);
     }
     return { finished: true, failures: finished.failures };
   }
@@ -389,6 +396,7 @@ export class EmbeddedQueue implements Queue {
 
   #forget(entry: Entry): void {
     this.#entries.delete(entry.origin.id);
+    this.#young.take(entry.origin.id);
     this.#bySegment.get(entry.origin.segment)?.delete(entry);
   }
 
@@ -399,17 +407,8 @@ export class EmbeddedQueue implements Queue {
     this.#tally.count({ [left]: entry.left });
     this.#finishedCount++;
     if (entry.origin.bodyAt !== undefined) return;
-    const removal = this.#removeBody(entry.origin.id).finally(() => this.#removals.delete(removal));
+    const removal = this.#large.discard(entry.origin.id).finally(() => this.#removals.delete(removal));
     this.#removals.add(removal);
-  }
-
-  /** The message is gone already, so a file that stays is nothing that anybody needs to know but the log. */
-  async #removeBody(id: MessageId): Promise<void> {
-    try {
-      await this.#large.remove(id);
-    } catch (error) {
-      this.#options.log.write('queue.remain', { id, reason: String(error) });
-    }
   }
 
   #schedule(entry: Entry, part: Part, fresh: boolean): void {

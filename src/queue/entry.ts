@@ -68,7 +68,7 @@ export class Entry {
   /** What is asked about recipients, where it has changed. */
   #asked: Map<number, RecipientDsn> | undefined;
   readonly #failures: { readonly position: number; readonly report: string }[] = [];
-  readonly #parts: OwnPart[] = [];
+  #parts: OwnPart[] = [];
   readonly #partOf: OwnPart[];
   /** By {@link partKey}; only for messages with several parts. */
   readonly #byKey: Map<string, OwnPart> | undefined;
@@ -94,9 +94,12 @@ export class Entry {
       const key = this.#byKey && partKey(channel, destination);
       let part = key === undefined ? undefined : this.#byKey?.get(key);
       if (part === undefined) {
-        part = { channel, destination, positions: [], left: 0, dueMs: birthMs, out: false };
-        this.#parts.push(part);
+        part = { channel, destination, positions: [position], left: 1, dueMs: birthMs, out: false };
+        // Arrays of one, not ones with room for more: most messages have one recipient, and very many may be here.
+        if (position === 0) this.#parts = [part];
+        else this.#parts.push(part);
         if (key !== undefined) this.#byKey?.set(key, part);
+        return part;
       }
       part.positions.push(position);
       part.left++;

@@ -2,6 +2,7 @@
 // other one is a remain and is swept at start.
 
 import type { Files, OpenFile } from '../host/files.ts';
+import type { Log } from '../host/log.ts';
 import { SystemError } from '../host/system-error.ts';
 import type { MessageId } from './queue.ts';
 
@@ -9,10 +10,12 @@ import type { MessageId } from './queue.ts';
 export class LargeBodies {
   readonly #files: Files;
   readonly #folder: string;
+  readonly #log: Log;
 
-  constructor(files: Files, folder: string) {
+  constructor(files: Files, folder: string, log: Log) {
     this.#files = files;
     this.#folder = folder;
+    this.#log = log;
   }
 
   /** Makes the folder. @throws SystemError */
@@ -37,6 +40,15 @@ export class LargeBodies {
   remove(id: MessageId): Promise<void> {
     const path = this.#path(id);
     return this.#guard('remove', path, () => this.#files.remove(path));
+  }
+
+  /** Removes the file of a message that is gone already: one that stays is for the log alone, and goes at the next start. */
+  async discard(id: MessageId): Promise<void> {
+    try {
+      await this.remove(id);
+    } catch (error) {
+      this.#log.write('queue.remain', { id, reason: String(error) });
+    }
   }
 
   /** Ids of all files. @throws SystemError */

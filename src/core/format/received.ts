@@ -66,17 +66,20 @@ const BRACKETS = '[]';
 
 function safeText(text: string, showsBrackets: boolean): string {
   let safe = '';
+  // What is safe is taken in stretches: mostly it is the whole.
+  let from = 0;
   for (let i = 0; i < text.length; i++) {
-    const character = text.charAt(i);
-    const isBracket = showsBrackets && BRACKETS.indexOf(character) >= 0;
-    safe += isBracket || isSafe(character) ? character : '?';
+    if (isSafe(text.charCodeAt(i), showsBrackets)) continue;
+    safe += `${text.slice(from, i)}?`;
+    from = i + 1;
   }
-  return safe;
+  return from === 0 ? text : safe + text.slice(from);
 }
 
-function isSafe(character: string): boolean {
-  if (character >= '0' && character <= '9') return true;
-  const lower = character.toLowerCase();
-  if (lower >= 'a' && lower <= 'z' && character.charCodeAt(0) < 128) return true;
-  return SAFE_MARKS.indexOf(character) >= 0;
+function isSafe(code: number, showsBrackets: boolean): boolean {
+  if (code >= 48 && code <= 57) return true;
+  const lower = code | 32;
+  if (lower >= 97 && lower <= 122 && code < 128) return true;
+  const character = String.fromCharCode(code);
+  return SAFE_MARKS.indexOf(character) >= 0 || (showsBrackets && BRACKETS.indexOf(character) >= 0);
 }
