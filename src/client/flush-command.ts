@@ -61,10 +61,8 @@ export async function runFlush(command: FlushCommand): Promise<number> {
       print(formatWaiting(message, settings.bytesMax, command.json));
     return 0;
   }
-  const env = new Environment(process.env);
-  const locked = folders.filter((folder) => tryLockFile(folder.descriptor, env));
-  if (locked.length < folders.length) tell('another flush is at work; left to it');
-  for (const folder of locked) removeAbandoned(folder, Date.now());
+  for (const folder of folders) removeAbandoned(folder, Date.now());
+  const locked = lockAll(new Set(listWaiting(folders).map(({ folder }) => folder)));
   const messages = listWaiting(locked).filter(({ name }) => command.refused || name.refusedAt === undefined);
   if (messages.length === 0) return 0;
   const result = await send(command.home, messages, settings.bytesMax);
@@ -72,6 +70,14 @@ export async function runFlush(command: FlushCommand): Promise<number> {
   else print(`sent ${result.sent}, refused ${result.refused}, waiting ${result.waiting}\n`);
   if (result.refused > 0) return EXIT_REFUSED;
   return result.waiting > 0 ? EXIT_TEMPORARY : 0;
+}
+
+/** Those of the folders that nobody else works on; says so if there are others. */
+function lockAll(folders: ReadonlySet<SpillFolder>): SpillFolder[] {
+  const env = new Environment(process.env);
+  const locked = [...folders].filter(({ descriptor }) => tryLockFile(descriptor, env));
+  if (locked.length < folders.size) tell('another flush is at work; left to it');
+  return locked;
 }
 
 /** All messages of these folders; says which of them cannot be read. */
