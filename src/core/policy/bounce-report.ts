@@ -107,7 +107,7 @@ export function formatNotification(
 
 /** Without the CRs of a report, which could make a blank line on the way through SMTP. */
 function withoutReturns({ address, report }: BounceFailure): BounceFailure {
-  return { address, report: report.indexOf('\r') < 0 ? report : report.split('\r').join('') };
+  return { address, report: report.split('\r').join('') };
 }
 
 function compose(
