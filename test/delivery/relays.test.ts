@@ -394,7 +394,11 @@ test('an address that is not ASCII goes with SMTPUTF8, and nowhere without it', 
       want,
     );
     assert.equal(server.messages.length, want.some((one) => one === 'K') ? 1 : 0);
-    if (extensions.length > 0) assert.match(server.received[0]!, /MAIL FROM:<s@a\.example> SMTPUTF8\r\n/);
+    if (extensions.length > 0)
+      assert.match(
+        server.received[0]!,
+        /MAIL FROM:<s@a\.example> SMTPUTF8\r\nRCPT TO:<j\xc3\xb6rg@far\.example>\r\n/,
+      );
     else assert.doesNotMatch(server.received[0]!, /j\xc3\xb6rg/);
     await server.close();
   }
