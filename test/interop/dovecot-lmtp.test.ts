@@ -2,98 +2,82 @@
 // its Maildir with every byte that it had.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { connect } from 'node:net';
-import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, before, describe, it } from 'node:test';
+import { BODIES, messageOf, storedOf } from '../support/bodies.ts';
+import { type Dovecot, missingDovecot, startDovecot } from '../support/dovecot.ts';
 import { HubProcess, makeHome, removeHome, submit } from '../support/hub-process.ts';
-import { findPeer, missingPeers, skipUnless } from '../support/peers.ts';
 
-const isThere = existsSync('/usr/lib/dovecot/lmtp');
-const skip = missingPeers('dovecot') || skipUnless(isThere ? [] : ["Dovecot's LMTP server is not installed"]);
+const QUOTA = 'quota_rule=*:bytes=3000';
+const BIG = `From: joe@far.example\nSubject: big\n\n${'too much\n'.repeat(1000)}`;
 
-// Dovecot delivers as nobody who is root.
-const { uid, gid } = userInfo().uid === 0 ? { uid: 65_534, gid: 65_534 } : userInfo();
+describe("Dovecot's LMTP server, to which the hub gives", { skip: missingDovecot() }, () => {
+  let dovecot: Dovecot;
+  let home: string;
+  let hub: HubProcess;
 
-/** Runs Dovecot with the mailbox known@hub.example below a folder; its LMTP socket is `lmtp` in there. */
-async function withDovecot(check: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'dovecot-'));
-  chmodSync(folder, 0o755);
-  mkdirSync(join(folder, 'mail'));
-  chmodSync(join(folder, 'mail'), 0o777);
-  writeFileSync(join(folder, 'users'), `known@hub.example::${uid}:${gid}::${folder}/mail\n`);
-  const settings = [
-    `base_dir = ${folder}/run`,
-    `log_path = ${folder}/log`,
-    'ssl = no',
-    'protocols = lmtp',
-    'first_valid_uid = 1',
-    `mail_location = maildir:${folder}/mail/%u`,
-    'passdb {\n driver = static\n args = nopassword=y\n}',
-    `userdb {\n driver = passwd-file\n args = ${folder}/users\n}`,
-    `service lmtp {\n unix_listener ${folder}/lmtp {\n mode = 0666\n }\n}`,
-  ];
-  writeFileSync(join(folder, 'conf'), `${settings.join('\n')}\n`);
-  const dovecot = spawn(findPeer('dovecot') ?? '', ['-F', '-c', join(folder, 'conf')], { stdio: 'ignore' });
-  const ended = new Promise((resolve) => dovecot.on('exit', resolve));
-  try {
-    while (!(await isListening(join(folder, 'lmtp')))) {
-      assert.equal(dovecot.exitCode, null, 'Dovecot has ended');
-      await new Promise(setImmediate);
-    }
-    await check(folder);
-  } finally {
-    dovecot.kill();
-    await ended;
-    rmSync(folder, { recursive: true });
-  }
-}
-
-function isListening(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ path });
-    socket.on('connect', () => resolve(socket.destroy() !== undefined));
-    socket.on('error', () => resolve(false));
+  before(async () => {
+    dovecot = await startDovecot({
+      'known@hub.example': {},
+      'sender@hub.example': {},
+      'known@routed.example': {},
+      'full@routed.example': { fields: [QUOTA] },
+      'later@routed.example': { fields: [QUOTA, 'quota_full_tempfail=yes'] },
+    });
+    home = makeHome({
+      locals: 'hub.example\n',
+      locallmtp: `${dovecot.lmtp}\n`,
+      smtproutes: `routed.example:lmtp:${dovecot.lmtp}\n`,
+    });
+    hub = await HubProcess.start(home);
   });
-}
+  after(async () => {
+    await hub?.end('SIGKILL');
+    await dovecot?.stop();
+    removeHome(home);
+  });
 
-test("Dovecot's LMTP server takes local mail of the hub, and says whom it does not know", { skip }, () =>
-  withDovecot(async (folder) => {
-    const home = makeHome({ locallmtp: `${folder}/lmtp\n`, smtproutes: ':127.0.0.1:1\n' });
-    const hub = await HubProcess.start(home);
-    try {
-      const lines = Array.from({ length: 2000 }, (_, i) => `${'.'.repeat(i % 3)}line ${i} \xe9`);
-      const message = `From: joe@hub.example\nSubject: t\n\n${lines.join('\n')}\n`;
+  it('local mail, has it with every byte', async () => {
+    for (const name of Object.keys(BODIES))
+      assert.match(await submit(hub.port, messageOf(name), 'joe@far.example', 'known@hub.example'), /^K/);
+    await hub.untilLogged(
+      /delivery\.success .*recipient=known@hub\.example text="\S+lmtp accepted message\./,
+      Object.keys(BODIES).length,
+    );
+    const stored = dovecot.messagesOf('known@hub.example');
+    assert.equal(stored.length, Object.keys(BODIES).length);
+    for (const name of Object.keys(BODIES)) {
+      const message = stored.find((text) => text.includes(`\nSubject: ${name}\n`)) ?? '';
+      assert.equal(message.slice(message.indexOf('From: joe')), storedOf(name), name);
       assert.match(
-        await submit(hub.port, message, 'joe@far.example', 'known@hub.example', 'no@hub.example'),
-        /^K/,
+        message,
+        /^Return-Path: <joe@far\.example>\nDelivered-To: known@hub\.example\nReceived: from hub\.example\n/,
       );
-      await hub.untilLogged(
-        /delivery\.success .*recipient=known@hub\.example text="\S+lmtp accepted message\./,
-      );
-      await hub.untilLogged(
-        /delivery\.failure .*recipient=no@hub\.example text="\S+lmtp does not like recipient\.\/Remote host said: 550 5\.1\.1/,
-      );
-      const arrived = join(folder, 'mail/known@hub.example/new');
-      const [name = '', ...more] = readdirSync(arrived);
-      assert.deepEqual(more, []);
-      const stored = readFileSync(join(arrived, name), 'latin1').replaceAll('\r\n', '\n');
-      assert.ok(stored.endsWith(message.slice(message.indexOf('From:'))));
-      assert.match(stored, /^Return-Path: <joe@far\.example>\nDelivered-To: known@hub\.example\n/);
-    } finally {
-      await hub.end('SIGKILL');
-      removeHome(home);
     }
-  }),
-);
+  });
+
+  it('a message for four at once, answers for each: taken, unknown, too full, too full for now', async () => {
+    const recipients = ['known', 'no', 'full', 'later'].map((local) => `${local}@routed.example`);
+    assert.match(await submit(hub.port, BIG, 'sender@hub.example', ...recipients), /^K/);
+    const outcomes = [
+      /delivery\.success .*known@routed\.example text="\S+lmtp accepted message\.\/Remote host said: 250 2\.0\.0 /,
+      /delivery\.failure .*no@routed\.example text="\S+lmtp does not like recipient\.\/Remote host said: 550 5\.1\.1 /,
+      /delivery\.failure .*full@routed\.example text="\S+lmtp failed after I sent the message\.\/Remote host said: 552 5\.2\.2 /,
+      /delivery\.deferral .*later@routed\.example text="\S+lmtp failed after I sent the message\.\/Remote host said: 452 4\.2\.2 /,
+    ];
+    for (const outcome of outcomes) await hub.untilLogged(outcome);
+    assert.equal(dovecot.messagesOf('known@routed.example').length, 1);
+    for (const local of ['no', 'full', 'later'])
+      assert.deepEqual(dovecot.messagesOf(`${local}@routed.example`), []);
+  });
+
+  it('a notice of what Dovecot has refused, for the sender who has a mailbox there', async () => {
+    await submit(hub.port, BIG, 'sender@hub.example', 'nobody@routed.example', 'full@routed.example');
+    await hub.untilLogged(/delivery\.success .*recipient=sender@hub\.example/);
+    const [notice = '', ...more] = dovecot.messagesOf('sender@hub.example');
+    assert.deepEqual(more, []);
+    assert.match(notice, /^Return-Path: <(?:MAILER-DAEMON)?>\n/);
+    assert.match(notice, /\n<nobody@routed\.example>:\n.*\nRemote host said: 550 5\.1\.1 /);
+    assert.match(notice, /\n<full@routed\.example>:\n.*\nRemote host said: 552 5\.2\.2 /);
+    assert.ok(notice.includes('too much\n'.repeat(1000)));
+  });
+});

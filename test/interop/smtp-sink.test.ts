@@ -1,10 +1,9 @@
 // Remote delivery to Postfix's smtp-sink: kept connections, the bytes that arrive, and a queue that is emptied.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { bytesOf } from '../../src/core/bytes/bytes.ts';
@@ -15,25 +14,19 @@ import { SmtpTransport } from '../../src/delivery/remote-smtp.ts';
 import { SYSTEM_CLOCK } from '../../src/host/clock.ts';
 import { MemoryQueue, MemoryQueueStorage } from '../../src/queue/memory-queue.ts';
 import { CONTROLS } from '../delivery/support.ts';
-import { accepting, findPeer, freePort, missingPeers } from '../support/peers.ts';
+import { missingPeers } from '../support/peers.ts';
+import { startSink } from '../support/smtp-sink.ts';
 
-const SINK = findPeer('smtp-sink');
 const skip = missingPeers('smtp-sink');
 
 /** Runs smtp-sink; messages go to files in the folder, one each. */
 async function withSink(args: readonly string[], check: (port: number, folder: string) => Promise<void>) {
-  assert.ok(SINK, "Postfix's smtp-sink is required and not installed");
   const folder = mkdtempSync(join(tmpdir(), 'sink-'));
-  const port = await freePort();
-  const user = userInfo().uid === 0 ? ['-u', 'root'] : [];
-  const child = spawn(SINK, [...user, ...args, `127.0.0.1:${port}`, '100'], { cwd: folder, stdio: 'ignore' });
-  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const sink = await startSink(args, folder);
   try {
-    await accepting(port);
-    await check(port, folder);
+    await check(sink.port, folder);
   } finally {
-    child.kill();
-    await ended;
+    await sink.stop();
     rmSync(folder, { recursive: true });
   }
 }

@@ -67,7 +67,8 @@ export async function accepting(port: number, host = '127.0.0.1'): Promise<void>
   while (!(await isAccepting(port, host))) await new Promise(setImmediate);
 }
 
-function isAccepting(port: number, host: string): Promise<boolean> {
+/** Whether somebody accepts connections there. */
+export function isAccepting(port: number, host: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host });
     socket.on('connect', () => {

@@ -5,7 +5,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { accepting, findPeer, missingPeers, skipUnless } from './peers.ts';
+import { findPeer, isAccepting, missingPeers, skipUnless } from './peers.ts';
 
 const NEEDED = ['postfix', 'postcat', 'master', 'qmqpd', 'smtpd', 'cleanup', 'trivial-rewrite'];
 
@@ -104,7 +104,8 @@ export async function startPostfix(
     stdio: 'ignore',
     env: { ...process.env, MAIL_CONFIG: conf },
   });
-  await accepting(port);
+  while (!(await isAccepting(port, '127.0.0.1')))
+    if (master.exitCode !== null) throw new Error(`Postfix has ended: ${master.exitCode}`);
   return { conf, stop: () => stop(master) };
 }
 
