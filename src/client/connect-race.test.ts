@@ -68,6 +68,22 @@ test('ConnectRace connects to the first server and starts no other attempt', asy
   assert.deepEqual([told, connections], [[], 0]);
 });
 
+test('ConnectRace does not overlook a connection that is there when the machine was too busy to tell', async () => {
+  const [first, second] = [await listener(), await listener()];
+  let connections = 0;
+  second.server.on('connection', () => connections++);
+  const { clock, told, next } = race([at(first.port), at(second.port)]);
+  // As if the time had passed between the call and the next look at sockets, which comes after that at timers.
+  const winner = await new Promise<string>((resolve) => {
+    setTimeout(() => {
+      resolve(next());
+      clock.advance(STAGGER_MS);
+    });
+  });
+  await settle();
+  assert.deepEqual([winner, told, connections], ['0', [], 0]);
+});
+
 test('ConnectRace goes to the next server at once when one refuses', async () => {
   const { told, next } = race([at(await closedPort()), at((await listener()).port)]);
   assert.equal(await next(), '1');

@@ -82,10 +82,18 @@ export class ConnectRace {
       if (this.#running.length === 0) this.#finish(this.#isOutOfSockets ? 'no-socket' : 'failed');
       return;
     }
-    if (this.#waiting.length > 0)
-      this.#cancelStagger = this.#options.clock.after(STAGGER_MS, () => this.#startNext());
+    if (this.#waiting.length > 0) this.#armStagger();
     if (candidate.host === undefined) this.#resolve(candidate);
     else this.#connect(candidate, candidate.host);
+  }
+
+  #armStagger(): void {
+    const cancel = this.#options.clock.after(STAGGER_MS, () => {
+      // On a busy machine the connection may be there already, and only not told yet.
+      const immediate = setImmediate(() => this.#startNext());
+      this.#cancelStagger = () => clearImmediate(immediate);
+    });
+    this.#cancelStagger = cancel;
   }
 
   #resolve(candidate: Candidate): void {
