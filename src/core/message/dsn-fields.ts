@@ -74,8 +74,7 @@ function appendRecipient(body: ByteBuffer, recipient: DsnRecipient, isGlobal: bo
   if (isWide(address)) appendField(body, 'Final-Recipient: utf-8; ', address, true);
   else appendField(body, 'Final-Recipient: rfc822; ', quoteAddress(address), false);
   body.appendText(`Action: ${action}\nStatus: ${status}\n`);
-  if (host !== undefined)
-    appendField(body, 'Remote-MTA: dns; ', bytesOf(isAddress(host) ? `[${host}]` : host), false);
+  if (host !== undefined) appendField(body, 'Remote-MTA: ', bytesOf(nameHost(host)), false);
   if (words !== '')
     appendField(body, `Diagnostic-Code: ${isReply ? 'smtp' : 'x-qmail'}; `, bytesOf(words), false);
   if (untilMs !== undefined) appendField(body, 'Will-Retry-Until: ', bytesOf(formatDate(untilMs)), false);
@@ -108,13 +107,17 @@ function appendField(body: ByteBuffer, name: string, value: Uint8Array, allowsHi
   body.appendText('\n');
 }
 
-function isAddress(host: string): boolean {
-  let digits = 0;
+/** With its type; an address in brackets, as in mail addresses (RFC 5321 section 4.1.3), the path of a socket as such. */
+function nameHost(host: string): string {
+  if (host.charAt(0) === '/') return `x-unix; ${host}`;
+  if (host.indexOf(':') >= 0) return `dns; [IPv6:${host}]`;
+  return isIpv4(host) ? `dns; [${host}]` : `dns; ${host}`;
+}
+
+function isIpv4(host: string): boolean {
   for (let i = 0; i < host.length; i++) {
     const character = host.charAt(i);
-    if (character === ':') return true;
-    if (character >= '0' && character <= '9') digits++;
-    else if (character !== '.') return false;
+    if (character !== '.' && (character < '0' || character > '9')) return false;
   }
-  return digits > 0;
+  return host !== '';
 }
