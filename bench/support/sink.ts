@@ -30,9 +30,15 @@ export class Sink {
   }
 
   /** Listens on these addresses of this machine. */
-  static async start(...hosts: readonly string[]): Promise<Sink> {
+  static start(...hosts: readonly string[]): Promise<Sink> {
+    return Sink.startBy([], ...hosts);
+  }
+
+  /** The same by a command that runs another, whose words stand before it. */
+  static async startBy(command: readonly string[], ...hosts: readonly string[]): Promise<Sink> {
     const path = join(ROOT, 'bench/support/sink-process.ts');
-    const child = fork(path, hosts, { serialization: 'advanced', stdio: 'inherit' });
+    const [execPath = '', ...execArgv] = [...command, process.execPath];
+    const child = fork(path, hosts, { execPath, execArgv, serialization: 'advanced', stdio: 'inherit' });
     const [{ ports }] = (await once(child, 'message')) as [{ ports: number[] }];
     return new Sink(child, ports);
   }

@@ -32,7 +32,7 @@ test('a small request is one chunk, a gzip stream without optional fields', asyn
   assert.ok(chunk!.length < addresses.length / 5, `${chunk!.length}`);
 });
 
-test('a large request goes out in chunks of 64 KB and more, each asked for when there is use for it', async () => {
+test('a large request goes out in chunks of 64 KB, each asked for when there is use for it', async () => {
   const stored = noise(1 << 20);
   let read = 0;
   const piece = {
@@ -47,7 +47,7 @@ test('a large request goes out in chunks of 64 KB and more, each asked for when 
   assert.ok(read <= 4 * 65_536, `${read} bytes read for the first chunk`);
   const chunks = [first!];
   for (let chunk = await source.next(); chunk !== undefined; chunk = await source.next()) chunks.push(chunk);
-  for (const chunk of chunks.slice(0, -1)) assert.ok(chunk.length >= 65_536 && chunk.length < 200_000);
+  for (const chunk of chunks.slice(0, -1)) assert.equal(chunk.length, 65_536);
   assert.ok(
     gunzipSync(Buffer.concat(chunks)).equals(
       Buffer.concat([Buffer.from('head'), stored, Buffer.from('tail')]),

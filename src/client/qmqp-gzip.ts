@@ -7,7 +7,7 @@ import type { Gzip } from 'node:zlib';
 import { concatBytes } from '../core/bytes/bytes.ts';
 import type { RequestSource } from './request-source.ts';
 
-/** Bytes handed on at a time, once that many are there: full segments on the wire, and few writes. */
+/** Bytes handed on at a time, once that many are there: full segments on the wire, few writes, and each within its time limit. */
 const CHUNK_SIZE = 65_536;
 /** Compression costs a few milliseconds where a byte costs a quarter of one: as good as zlib can, with all the memory it takes. */
 const SETTINGS = { level: 9, memLevel: 9, windowBits: 15, chunkSize: CHUNK_SIZE };
@@ -41,10 +41,11 @@ class CompressedSource implements RequestSource {
   async next(): Promise<Uint8Array | undefined> {
     while (!this.#isEnded && this.#gathered < CHUNK_SIZE) await this.#compress();
     if (this.#gathered === 0) return undefined;
-    const chunk = concatBytes(this.#pieces);
-    this.#pieces = [];
-    this.#gathered = 0;
-    return chunk;
+    const gathered = concatBytes(this.#pieces);
+    const rest = gathered.subarray(CHUNK_SIZE);
+    this.#pieces = [rest];
+    this.#gathered = rest.length;
+    return gathered.subarray(0, CHUNK_SIZE);
   }
 
   /** Puts the next piece of the request in, and does not return before it may change. */
