@@ -11,6 +11,7 @@ import { type JsonBytes, jsonBytes } from '../host/json-bytes.ts';
 import { Environment } from '../host/raw-arguments.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { openHistory, readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
+import { isRecognised } from './qmqp-submit-again.ts';
 import { type FlushResult, flushSpilled, type SubmitEnd } from './spill-flush.ts';
 import {
   listSpilled,
@@ -129,7 +130,11 @@ async function send(home: string, messages: readonly Waiting[], bytesMax: number
     }
   }
   return flushSpilled(messages, {
-    submit: (message, envelope, again) => submit(message, formatQueueEnvelope(envelope), again),
+    async submit(message, envelope, again) {
+      // Where nobody would recognise it, waiting for a hub would gain nothing.
+      const toHubs = again && (await isRecognised([message]));
+      return submit(message, formatQueueEnvelope(envelope), toHubs);
+    },
     nowMs: Date.now,
     tell,
     bytesMax,

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -206,6 +206,30 @@ describe('mini-qmail flush', { skip }, () => {
     await first.ended;
     assert.equal(running.received.length, 1);
     assert.match(kept()[0] ?? '', /\.u\d+$/, 'the server may have it');
+  });
+
+  it('gives what a hub may have to nobody but a hub', async () => {
+    home.sendmail('\nx\n');
+    const [file] = kept();
+    const doubtful = `${file}.u${Math.floor(Date.now() / 1000)}`;
+    renameSync(join(home.folder, own, file!), join(home.folder, own, doubtful));
+    const other = await listen(...ACCEPTS);
+    home.control('qmqpservers', `qmqp://127.0.0.1:${other.port}\n${NOWHERE} hub`);
+    assert.equal((await home.startFlush().ended).status, 111);
+    assert.deepEqual([other.received.length, kept()], [0, [doubtful]]);
+
+    const hub = await startFakeServer('127.0.0.1', 0, ACCEPTS);
+    try {
+      home.control('qmqpservers', `qmqp://127.0.0.1:${other.port}\nqmqp://127.0.0.1:${hub.port} hub`);
+      assert.equal((await home.startFlush().ended).status, 0);
+      assert.match(
+        hub.received[0]?.toString('latin1') ?? '',
+        /:Mini-Qmail-Spill: messages=1 oldest=\d+\n,0:,,$/,
+      );
+      assert.deepEqual([other.received.length, bodies(hub).at(-1), kept()], [0, 'x', []]);
+    } finally {
+      await hub.stop();
+    }
   });
 
   it('says that nothing is kept where control/spilldir is not', () => {
