@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type FakeServer, type ServerStep, startFakeServer } from '../../test/support/fake-qmqp-server.ts';
 import { bytesOf } from '../core/bytes/bytes.ts';
+import type { ServerAddress } from '../core/format/server-list.ts';
 import { ManualClock } from '../host/manual-clock.ts';
+import type { ServerHistory } from './dead-servers.ts';
 import { readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
 
 const ACCEPTS: ServerStep[] = [['read_all'], ['send', '2:Kk,'], ['close']];
@@ -200,6 +202,62 @@ test('submitByQmqp() gives up a server that does not read for 60 seconds and tri
   while (clock.nextTimerMs() !== clock.nowMs() + 60_000) await new Promise(setImmediate);
   clock.advance(60_000);
   assert.equal(await result, 0);
+});
+
+test('submitByQmqp() tells the history who let time pass and who was reached, and goes by its order', async () => {
+  const [hanging, accepting] = [await start([['read_all'], ['hang']]), await start(ACCEPTS)];
+  const servers = [
+    { host: '127.0.0.1', port: await freePort() },
+    ...[hanging, accepting].map(({ port }) => ({ host: '127.0.0.1', port })),
+  ];
+  const [refusing, first, second] = servers as [ServerAddress, ServerAddress, ServerAddress];
+  const told: string[] = [];
+  const nameOf = (server: ServerAddress) => String(servers.indexOf(server));
+  const historyOf = (order: readonly ServerAddress[]): ServerHistory => ({
+    order: () => [...order],
+    silent: (server) => told.push(`${nameOf(server)} silent`),
+    reached: (server) => told.push(`${nameOf(server)} reached`),
+    save: () => told.push('save'),
+  });
+  const clock = new ManualClock();
+  const submission = { home: '/', servers: { servers }, message: SMALL, envelope: ENVELOPE, clock };
+  const hangs = submitByQmqp({ ...submission, history: historyOf(servers) });
+  await hanging.requestRead;
+  while (clock.nextTimerMs() !== clock.nowMs() + 60_000) await new Promise(setImmediate);
+  clock.advance(60_000);
+  const { exit, isUnknown, reason } = await hangs;
+  assert.deepEqual([exit, isUnknown], [74, true]);
+  assert.match(
+    reason ?? '',
+    /^qmqp:\/\/127\.0\.0\.1:\d+: nothing came in time while reading the length of the reply$/,
+  );
+  assert.deepEqual(told.splice(0), ['1 silent', 'save']);
+  const result = await submitByQmqp({ ...submission, history: historyOf([second, refusing, first]) });
+  assert.equal(result.exit, 0);
+  assert.deepEqual(told.splice(0), ['2 reached', 'save']);
+});
+
+test('submitByQmqp() says what went wrong with each server, in the order of the list', async () => {
+  const port = await freePort();
+  const servers = [
+    { host: '127.0.0.1', port },
+    { host: 'hub.example', port },
+    { host: '::1', port },
+  ];
+  const resolve = () => Promise.reject(Object.assign(new Error('no'), { code: 'EAI_AGAIN' }));
+  const { exit, reason } = await submitByQmqp({
+    home: '/',
+    servers: { servers },
+    message: SMALL,
+    envelope: ENVELOPE,
+    resolve,
+  });
+  assert.equal(exit, 73);
+  assert.deepEqual(reason?.replaceAll(String(port), 'PORT').split('; '), [
+    'qmqp://127.0.0.1:PORT: no connection (ECONNREFUSED)',
+    'hub.example: the name cannot be looked up now (EAI_AGAIN)',
+    'qmqp://[::1]:PORT: no connection (ECONNREFUSED)',
+  ]);
 });
 
 test('submitByQmqp() refuses a bad envelope before it looks for a server', async () => {
