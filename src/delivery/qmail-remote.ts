@@ -4,11 +4,11 @@
 // Source: the qmail-remote manual page. Differs: see the manual page.
 
 import type { Socket } from 'node:net';
-import { bytesOf } from '../core/bytes/bytes.ts';
+import { bytesOf, textOf } from '../core/bytes/bytes.ts';
 import { type DomainMap, parseDomainMap } from '../core/format/domain-map.ts';
 import { parseIpv4 } from '../core/format/ip-address.ts';
 import { findHostDestination } from '../core/policy/route.ts';
-import { NO_CONNECTION } from '../core/policy/smtp-report.ts';
+import { NO_CONNECTION, unspokenReport } from '../core/policy/smtp-report.ts';
 import { reportUnsendable, SmtpClientSession } from '../core/protocol/smtp/client-session.ts';
 import type { Clock } from '../host/clock.ts';
 import { readControlLine, readControlList, readControlNumber } from '../host/control.ts';
@@ -71,6 +71,11 @@ async function send(options: QmailRemoteOptions): Promise<readonly string[]> {
   const unsendable = reportUnsendable({ sender, recipients });
   if (unsendable !== undefined) return unsendable;
   const { host: name, ...destination } = findHostDestination(host, controls.smtproutes);
+  // SMTP in clear there would meet silence, or the answer to one recipient would be taken for that to all.
+  if (destination.protocol !== undefined) {
+    const { letter, text } = unspokenReport(textOf(host), destination.protocol.toUpperCase());
+    return [letter + text];
+  }
   const servers = readDnsServers(env.get('DNSCACHEIP'));
   const found = await findMailHosts(
     { ...destination, host: quadOf(name) ?? name },

@@ -124,6 +124,29 @@ test('what this host cannot do now is temporary, and a bad call is for good', as
   }
 });
 
+test('what only the hub speaks is refused for now, and nobody is connected to', async () => {
+  const server = await ScriptedServer.start(agree());
+  const home = makeHome({
+    me: 'me.example\n',
+    smtproutes: `a.example:lmtp:127.0.0.1:${server.port}\nb.example:smtps:127.0.0.1:${server.port}\nc.example:127.0.0.1:465\n`,
+  });
+  try {
+    for (const [host, protocol] of [
+      ['a.example', 'LMTP'],
+      ['b.example', 'SMTPS'],
+      ['c.example', 'SMTPS'],
+    ] as const) {
+      const words = `control/smtproutes asks for ${protocol} on the way to ${host}, which I don't speak`;
+      const { exit, stdout } = await run(home, 'qmail-remote', [host, 's@me.example', 'r@x'], 'x\n');
+      assert.deepEqual([exit, stdout], [0, `ZSorry, ${words}. (#4.3.5)\n\0`]);
+    }
+    assert.deepEqual(server.received, []);
+  } finally {
+    rmSync(home, { recursive: true });
+    await server.close();
+  }
+});
+
 test('a closed descriptor 0 is a message that cannot be read, not an empty one', async () => {
   const server = await ScriptedServer.start(agree());
   const home = routedHome(server.port);

@@ -151,6 +151,15 @@ export function unknownHostReport(host: string): Outcome {
   return { letter: 'D', text: `Sorry, I couldn't find any host named ${printable(host, 33)}. (#5.1.2)\n` };
 }
 
+/**
+ * Control/smtproutes asks for what this program does not speak. Temporary: that is for the administrator to mend.
+ * @param protocol in capitals
+ */
+export function unspokenReport(host: string, protocol: string): Outcome {
+  const text = `control/smtproutes asks for ${protocol} on the way to ${printable(host, 33)}, which I don't speak`;
+  return { letter: 'Z', text: `Sorry, ${text}. (#4.3.5)\n` };
+}
+
 /** Everything but printable ASCII is shown as `?`. @param from the first code that is printable */
 function printable(text: string, from = 32): string {
   let safe = '';
