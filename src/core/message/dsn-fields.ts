@@ -108,16 +108,16 @@ function appendField(body: ByteBuffer, name: string, value: Uint8Array, allowsHi
 }
 
 /** With its type; an address in brackets, as in mail addresses (RFC 5321 section 4.1.3), the path of a socket as such. */
-function nameHost(host: string): string {
-  if (host.charAt(0) === '/') return `x-unix; ${host}`;
-  if (host.indexOf(':') >= 0) return `dns; [IPv6:${host}]`;
-  return isIpv4(host) ? `dns; [${host}]` : `dns; ${host}`;
+function nameHost(name: string): string {
+  if (name.charAt(0) === '/') return `x-unix; ${name}`;
+  if (name.indexOf(':') >= 0) return `dns; [IPv6:${name}]`;
+  return isIpv4(name) ? `dns; [${name}]` : `dns; ${name}`;
 }
 
-function isIpv4(host: string): boolean {
-  for (let i = 0; i < host.length; i++) {
-    const character = host.charAt(i);
+function isIpv4(name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const character = name.charAt(i);
     if (character !== '.' && (character < '0' || character > '9')) return false;
   }
-  return host !== '';
+  return name !== '';
 }
