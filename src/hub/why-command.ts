@@ -113,7 +113,9 @@ function describe(id: number, facts: KeptEvent): string {
       const messageId = facts['messageId'] === undefined ? '' : `, Message-ID ${text('messageId')}`;
       const counts = `${text('recipients')} recipients, ${text('bytes')} bytes`;
       const by = facts['protocol'] === undefined ? '' : ` by ${text('protocol')}`;
-      return `${what} from ${text('ip')}${by}${user}, sender <${text('sender')}>, ${counts}${messageId}`;
+      const identity = facts['identity'] === undefined ? '' : `, known as ${text('identity')}`;
+      const tls = facts['tls'] === undefined ? '' : ` (${text('tls')})`;
+      return `${what} from ${text('ip')}${tls}${by}${identity}${user}, sender <${text('sender')}>, ${counts}${messageId}`;
     }
     case 'delivery.success':
     case 'delivery.failure':

@@ -2,9 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { textOf } from '../core/bytes/bytes.ts';
 import { isIdentityName } from '../core/format/tls-clients.ts';
-import { readControlLine } from '../host/control.ts';
 import { SystemError } from '../host/system-error.ts';
 import {
   identityPaths,
@@ -20,7 +18,7 @@ import { SetupRefusal } from './setup-refusal.ts';
 /** What a host is to be. */
 export interface HostIdentity {
   readonly home: string;
-  /** Its name; control/idhost or the name of the machine if undefined. */
+  /** Its name; that of the machine if undefined. */
   readonly name: string | undefined;
   /** Name of the group whose members may read the key. */
   readonly group: string | undefined;
@@ -32,8 +30,7 @@ const NAME_LENGTH_MAX = 64;
 export function makeHostIdentity({ home, name, group }: HostIdentity): { name: string; request: string } {
   const { folder, hostKey, hostRequest } = identityPaths(home);
   refuseExisting([hostKey, hostRequest]);
-  const idhost = readControlLine(home, 'idhost');
-  const host = (name ?? (idhost && textOf(idhost)) ?? hostname()).toLowerCase();
+  const host = (name ?? hostname()).toLowerCase();
   if (!isIdentityName(host) || host.length > NAME_LENGTH_MAX)
     throw new SetupRefusal(
       `"${host.slice(0, 100)}" is not a name of a host of at most ${NAME_LENGTH_MAX} letters, digits, dots and hyphens: give another with --name`,

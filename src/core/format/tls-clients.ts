@@ -22,7 +22,7 @@ const ALGORITHM = 'sha256:';
 /** Reads a line without its line end; the text says what is wrong with it. */
 export function parseTlsClientRule(line: Uint8Array): TlsClientRule | string {
   const words = wordsOf(textOf(line));
-  let kind = words[0] ?? '';
+  let kind: string = words[0] ?? '';
   const revokes = kind.charAt(0) === '-';
   if (revokes) kind = kind.slice(1);
   const value = words[1];
@@ -42,7 +42,7 @@ export function parseTlsClientRule(line: Uint8Array): TlsClientRule | string {
 
 /** The digits of `sha256:HEX` in small letters; colons between them do not count. Undefined if it is something else. */
 export function parseFingerprint(text: string): string | undefined {
-  const lower = text.toLowerCase();
+  const lower: string = text.toLowerCase();
   if (lower.indexOf(ALGORITHM) !== 0) return undefined;
   let digits = '';
   for (let i = ALGORITHM.length; i < lower.length; i++) {
@@ -77,13 +77,13 @@ function isPattern(text: string): boolean {
   return isIdentityName(text.slice(0, 2) === '*.' ? text.slice(2) : text);
 }
 
-function wordsOf(line: string): string[] {
+function wordsOf(text: string): string[] {
   const words: string[] = [];
   let from = 0;
-  for (let at = 0; at <= line.length; at++) {
-    const character = line.charAt(at);
+  for (let at = 0; at <= text.length; at++) {
+    const character = text.charAt(at);
     if (character !== '' && character !== ' ' && character !== '\t') continue;
-    if (at > from) words.push(line.slice(from, at));
+    if (at > from) words.push(text.slice(from, at));
     from = at + 1;
   }
   return words;
