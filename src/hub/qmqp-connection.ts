@@ -40,6 +40,8 @@ const NO_MEMORY: Outcome = { letter: 'Z', text: 'qq out of memory (#4.3.0)' };
 const RECIPIENT_BYTES = 100;
 /** What lengths and commas of a request can take beside message and addresses, generously. */
 const FRAMING_BYTES = 1 << 20;
+/** Compressed requests at a time: each takes about 100 KB, whatever has come of it. */
+const UNPACK_COUNT_MAX = 500;
 /** No netstring is longer. */
 const REQUEST_BYTES_MAX = 2_000_000_100;
 
@@ -52,6 +54,7 @@ export interface QmqpClient {
 
 /** One connection: its socket, session and intake. */
 export class QmqpConnection {
+  static #unpackCount = 0;
   /** When it began, steady time. */
   readonly startMs: number;
   /** When the client last sent something, steady time. */
@@ -64,6 +67,8 @@ export class QmqpConnection {
   /** What the session's bytes come from: the socket, or what unpacks them. */
   #input: Readable;
   #gunzip: RequestGunzip | undefined;
+  /** Nothing is unpacked any more. */
+  #isUnpacked = false;
   /** The request is there, but whether it was packed right is not known yet. */
   #isUnchecked = false;
   #intake: Intake | undefined;
@@ -128,6 +133,11 @@ export class QmqpConnection {
 
   /** The request is compressed. @param first what of it is there already */
   #unpack(first: Uint8Array): void {
+    if (QmqpConnection.#unpackCount === UNPACK_COUNT_MAX) {
+      this.#refuseEarly(NO_MEMORY);
+      return;
+    }
+    QmqpConnection.#unpackCount++;
     const { messageSizeMax, addressBytesMax = 0 } = this.#options.limits;
     const sizeMax =
       messageSizeMax === undefined ? REQUEST_BYTES_MAX : messageSizeMax + 2 * addressBytesMax + FRAMING_BYTES;
@@ -170,8 +180,9 @@ export class QmqpConnection {
   #advance(): void {
     for (;;) {
       const event = this.#session.next();
-      if (this.#gunzip !== undefined && this.#session.refusal !== undefined) {
-        this.#refuseEarly();
+      const { refusal } = this.#session;
+      if (this.#gunzip !== undefined && refusal !== undefined) {
+        this.#refuseEarly(refusal);
         return;
       }
       if (event === 'need-input' || event === 'need-decision' || event === 'closed') return;
@@ -305,10 +316,9 @@ export class QmqpConnection {
    * Refuses a compressed request before it has come: a megabyte of it may be a gigabyte to unpack. What the client still
    * sends is thrown away as it is, so that the client gets to the reply.
    */
-  #refuseEarly(): void {
+  #refuseEarly(outcome: Outcome): void {
     this.#isComplete = true;
     this.#abort();
-    const outcome = this.#session.refusal!;
     this.#logRefusal(outcome);
     this.#socket.end(encodeNetstring(bytesOf(outcome.letter + outcome.text)));
     this.#socket.resume();
@@ -343,7 +353,9 @@ export class QmqpConnection {
   #abort(): void {
     this.#intake?.abort();
     this.#intake = undefined;
-    if (this.#gunzip === undefined) return;
+    if (this.#gunzip === undefined || this.#isUnpacked) return;
+    this.#isUnpacked = true;
+    QmqpConnection.#unpackCount--;
     this.#socket.unpipe(this.#gunzip.packed);
     this.#gunzip.packed.destroy();
     this.#gunzip.unpacked.destroy();

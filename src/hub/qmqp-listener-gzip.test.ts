@@ -45,7 +45,7 @@ beforeEach(async () => {
     judge: () => ({ allow: true }),
     me: 'hub.example',
     limits: { messageSizeMax: SIZE_MAX, recipientCountMax: 3, addressBytesMax: 2000 },
-    connectionCountMax: 10,
+    connectionCountMax: 600,
     idleMs: 300_000,
     clock,
     log: createLineLog((line) => {
@@ -190,4 +190,18 @@ test('a client that resets its connection in the middle leaves nothing behind', 
   await listener.close(60_000);
   assert.match(logText, /^$|^qmqp\.lost /);
   assert.equal(queue.stats().accepted, 0);
+});
+
+test('at most 500 requests are unpacked at a time; one more is put off, and when one is over there is room', async () => {
+  const opened = Array.from({ length: 500 }, open);
+  for (const { socket } of opened) socket.write(Buffer.of(0x1f));
+  // The listener has read the byte of each when it has answered somebody who came later.
+  const packed = pack(request('x', 'a@b', 'c@d'));
+  assert.match(await exchange(packed), /^\d+:Zqq out of memory/);
+  const [first, ...others] = opened;
+  first!.socket.destroy();
+  await first!.reply;
+  assert.match(await exchange(request('x', 'a@b', 'c@d')), K);
+  assert.match(await exchange(packed), K);
+  for (const { socket } of others) socket.destroy();
 });
