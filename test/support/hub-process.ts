@@ -34,11 +34,13 @@ export function removeHome(home: string): void {
 }
 
 /** In the order in which a hub tells of them. */
-const LISTENERS = ['qmqp', 'smtp', 'lmtp', 'check'];
+const LISTENERS = ['qmqp', 'qmqps', 'smtp', 'lmtp', 'check'];
 
 /** A running `mini-qmail hub`. */
 export class HubProcess {
   readonly port: number;
+  /** Where it takes QMQP by TLS only; 0 if there is no such port. */
+  readonly securePort: number;
   /** Where it answers questions about recipients; 0 if it does not. */
   readonly checkPort: number;
   /** Where it takes SMTP and LMTP; 0 if it does not, or on a socket file. */
@@ -52,8 +54,11 @@ export class HubProcess {
   private constructor(child: ChildProcess, ports: ReadonlyMap<string, number>, log: HubProcess['log']) {
     this.#child = child;
     this.pid = child.pid!;
-    const [port = 0, smtpPort = 0, lmtpPort = 0, checkPort = 0] = LISTENERS.map((name) => ports.get(name));
+    const [port = 0, securePort = 0, smtpPort = 0, lmtpPort = 0, checkPort = 0] = LISTENERS.map((name) =>
+      ports.get(name),
+    );
     this.port = port;
+    this.securePort = securePort;
     this.smtpPort = smtpPort;
     this.lmtpPort = lmtpPort;
     this.checkPort = checkPort;
