@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import type { ServerTls } from '../core/format/server-list-options.ts';
 import { errorText } from '../host/error-text.ts';
 import { errorCode } from '../host/system-error.ts';
-import { type Finding, Findings } from './finding.ts';
+import { type Finding, Findings, plural } from './finding.ts';
 
 /** A certificate, perhaps with its key; paths are absolute. */
 export interface CertificateFiles {
@@ -84,7 +84,7 @@ export function judgeDates(
   else if (from > nowMs)
     found.error(subject, `its certificate is not in force before ${day(from)}`, 'set the clock, or wait');
   else if (days < SOON_DAYS)
-    found.warning(subject, `its certificate expires on ${day(to)}, in ${days} days`, remedy);
+    found.warning(subject, `its certificate expires on ${day(to)}, in ${plural(days, 'day')}`, remedy);
   else found.ok(subject, `its certificate is in force until ${day(to)}`);
   return found.list[0]!;
 }

@@ -6,7 +6,7 @@ import { findCacheFolder } from '../client/dead-servers.ts';
 import { listSpilled, listSpillUsers, openSpillFolder, readSpillSettings } from '../client/spill-folder.ts';
 import type { SpillName } from '../core/format/spill-name.ts';
 import { reasonOf } from '../host/system-error.ts';
-import { type Finding, Findings } from './finding.ts';
+import { type Finding, Findings, plural } from './finding.ts';
 import type { Installation } from './installation.ts';
 
 const ROOT = 0;
@@ -58,10 +58,10 @@ function judgeSpill(path: string, names: readonly SpillName[], nowMs: number, fo
   const waiting = names.filter(({ refusedAt }) => refusedAt === undefined);
   const oldest = Math.min(...waiting.map(({ seconds }) => seconds));
   const age = Math.max(0, Math.floor(nowMs / 1000 - oldest));
-  const seen = `${waiting.length} messages wait, the oldest for ${Math.floor(age / 60)} minutes`;
+  const seen = `${plural(waiting.length, 'message')} kept, the oldest for ${plural(Math.floor(age / 60), 'minute')}`;
   if (refused.length > 0) {
     const remedy = 'mini-qmail flush --list shows them, mini-qmail flush --refused tries them again';
-    found.warning(path, `${refused.length} messages were refused for good`, remedy);
+    found.warning(path, `${plural(refused.length, 'message')} refused for good`, remedy);
   }
   if (waiting.length === 0) found.ok(path, 'no message waits');
   else if (age < LONG_SECONDS) found.note(path, seen, 'mini-qmail flush');

@@ -34,7 +34,8 @@ test('the known control files are those of the manual page, with their formats',
   const rows = controlRowsOf(readFileSync(join(ROOT, 'man/qmail-control.5'), 'utf8'));
   const page = rows.map(({ file, format }) => `${file} ${format}`);
   const known = [...KNOWN_CONTROLS].map(([file, format]) => `${file} ${format}`);
-  assert.deepEqual(known.sort(), [...new Set(page)].sort());
+  const message = 'src/doctor/known-controls.ts must have the names and formats of man/qmail-control.5';
+  assert.deepEqual(known.sort(), [...new Set(page)].sort(), message);
 });
 
 test('editDistance() counts changes, omissions and exchanges', () => {

@@ -6,7 +6,7 @@ import { parseSocketmapAddress } from '../core/format/socketmap-address.ts';
 import { readSmtpdControls } from '../gate/smtpd-controls.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { entriesIn, lineIn } from './control-values.ts';
-import { type Finding, Findings } from './finding.ts';
+import { type Finding, Findings, plural } from './finding.ts';
 
 /** Folders in which rules of tcpserver usually are. */
 const RULES_FOLDERS: readonly string[] = ['/etc', '/etc/tcp', '/etc/tcprules.d', '/etc/qmail'];
@@ -40,7 +40,7 @@ function checkRcpthosts(home: string, found: Findings): void {
     found.error('control/rcpthosts', 'is missing: everybody may send mail everywhere through here', remedy);
   else if (domains.length === 0 && !existsSync(`${home}/control/morercpthosts.cdb`))
     found.warning('control/rcpthosts', 'is empty: no mail is taken by SMTP', remedy);
-  else found.ok('control/rcpthosts', `mail is taken for ${domains.length} domains`);
+  else found.ok('control/rcpthosts', `mail is taken for ${plural(domains.length, 'domain')}`);
 }
 
 /** A file that programs read, and the text that it is made of. */

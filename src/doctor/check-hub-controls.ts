@@ -8,10 +8,12 @@ import { parseTlsRules } from '../core/policy/tls-rules.ts';
 import { readDestinationRules } from '../delivery/delivery-controls.ts';
 import { readLocalLmtp } from '../delivery/local-lmtp.ts';
 import { readSmtpLogins } from '../delivery/smtp-logins.ts';
+import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { readLocalDelivery } from '../host/users-cdb.ts';
 import { readAllowedClients } from '../hub/allowed-clients.ts';
 import { type JudgeClient, judgeByList, judgeByRules } from '../hub/client-judge.ts';
+import { readQmqpTls } from '../hub/qmqp-listeners.ts';
 import { showBytes } from '../setup/show-bytes.ts';
 import { entriesIn, numberIn } from './control-values.ts';
 import { type Finding, Findings } from './finding.ts';
@@ -26,7 +28,14 @@ const READERS: readonly (readonly [file: string, read: Reader])[] = [
   ['locallmtp', readLocalLmtp],
   ['localdelivery', readLocalDelivery],
   ['tlspolicy', readTlsPolicy],
+  ['tls', readTls],
 ];
+
+/** The certificate of the hub, those of its clients in control/tlsclients, and what control/qmqptls demands. */
+function readTls(home: string): void {
+  const log = { write: () => undefined };
+  readQmqpTls(home, { isDemanded: false, clock: SYSTEM_CLOCK, log });
+}
 
 function readTlsPolicy(home: string): void {
   const rules = parseTlsRules(entriesIn(home, 'tlspolicy') ?? []);

@@ -8,7 +8,7 @@ import type { HubStats } from '../hub/stats.ts';
 import { checkDisk } from './check-disk.ts';
 import type { Probe } from './check-servers.ts';
 import { within } from './deadline.ts';
-import { type Finding, Findings } from './finding.ts';
+import { type Finding, Findings, plural } from './finding.ts';
 import type { RunningHub } from './hub-process.ts';
 import type { Installation } from './installation.ts';
 
@@ -78,17 +78,25 @@ function judgeStats({ gauges, recipients }: HubStats, hub: RunningHub | undefine
   found.ok('hub', `runs${hub === undefined ? '' : ` as process ${hub.pid}`}${place}`);
   const { queued, held, oldestSeconds } = gauges;
   const age =
-    oldestSeconds < DAY_SECONDS ? 'less than a day' : `${Math.floor(oldestSeconds / DAY_SECONDS)} days`;
+    oldestSeconds < DAY_SECONDS ? 'less than a day' : plural(Math.floor(oldestSeconds / DAY_SECONDS), 'day');
   if (queued > 0 && oldestSeconds >= DAY_SECONDS)
-    found.note('queue', `${queued} messages, the oldest waits for ${age}`, 'mini-qmail queue ls tells why');
-  else found.ok('queue', queued === 0 ? 'is empty' : `${queued} messages, the oldest waits for ${age}`);
+    found.note(
+      'queue',
+      `${plural(queued, 'message')}, the oldest waits for ${age}`,
+      'mini-qmail queue ls tells why',
+    );
+  else
+    found.ok(
+      'queue',
+      queued === 0 ? 'is empty' : `${plural(queued, 'message')}, the oldest waits for ${age}`,
+    );
   if (held > 0)
-    found.note('queue', `${held} messages are held by an operator`, 'mini-qmail queue release --all');
+    found.note('queue', `${plural(held, 'message')} held by an operator`, 'mini-qmail queue release --all');
   const { atStart, accepted, delivered, failed, removed, queued: left } = recipients;
   const lost = atStart + accepted - delivered - failed - removed - left;
   if (lost !== 0) {
     const remedy = 'keep its log and events, and tell the makers of mini-qmail';
-    found.error('queue', `${lost} recipients are unaccounted for since the hub started`, remedy);
+    found.error('queue', `${plural(lost, 'recipient')} unaccounted for since the hub started`, remedy);
   }
 }
 

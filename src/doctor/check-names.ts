@@ -79,8 +79,10 @@ export function judgeNames(names: Names, roles: Installation['roles']): Finding[
     }
   }
   const id = idhost ?? me;
+  // The name of a hub is its own; that in a client's control/me is often the hub's.
+  const isShared = roles.includes('client') && !roles.includes('hub');
   if (idhost !== undefined) judgeHostName('idhost', idhost, found);
-  else if (id !== undefined && roles.includes('client') && id.toLowerCase() !== hostname.toLowerCase()) {
+  else if (id !== undefined && isShared && id.toLowerCase() !== hostname.toLowerCase()) {
     const seen = `is missing, so Message-IDs end in ${id}, as on every host that has the same control/me`;
     found.warning('control/idhost', seen, 'hostname -f > control/idhost');
   }

@@ -70,6 +70,14 @@ test('entries that are passed over, ignored in part, or there twice are told', a
   assert.equal(list.servers.length, 2);
 });
 
+test('a server by TLS is another one than the same in clear', async () => {
+  const results = await look('qmqp://10.0.0.1, qmqps://10.0.0.1', { '10.0.0.1': DOWN });
+  assert.deepEqual(
+    results.map((text) => text.split(' ')[1]),
+    ['qmqp://10.0.0.1:628', 'qmqps://10.0.0.1:628'],
+  );
+});
+
 test('trouble with a server is an error only when no other takes mail', async () => {
   const seen = 'qmqp://10.0.0.1:628 cannot be reached: connection refused';
   assert.deepEqual(await look('10.0.0.1 10.0.0.2', { '10.0.0.1': DOWN }), [`warning ${seen}`]);
@@ -94,6 +102,11 @@ test('every other end of a probe has its words', async () => {
   for (const [result, words] of [
     [{ kind: 'refused', text: 'Zno' }, 'refuses: Zno'],
     [{ kind: 'not-qmqp', text: '220 x' }, 'does not speak QMQP: it says "220 x"'],
+    [
+      { kind: 'refused', text: 'Zthe certificate of x is revoked' },
+      'refuses: Zthe certificate of x is revoked',
+    ],
+    [{ kind: 'refused', text: 'ZTLS only' }, 'refuses: ZTLS only'],
     [{ kind: 'silent' }, 'takes the connection and does not answer'],
     [{ kind: 'tls-failed', reason: 'expired' }, 'cannot be trusted or used by TLS: expired'],
   ] as const)

@@ -69,7 +69,7 @@ function judgeWhole(
   roles: Installation['roles'],
   found: Findings,
 ): void {
-  const places = servers.map(({ server }) => formatPlace(server));
+  const places = servers.map(({ server }) => nameOf(server));
   const twice = places.filter((place, i) => places.indexOf(place) !== i);
   for (const place of new Set(twice)) found.note(source, `${place} is there more than once`);
   if (servers.length === 1)
@@ -96,7 +96,7 @@ export async function checkServers(
     typeof results !== 'string' && results.some(({ result }) => result.kind === 'takes-mail');
   const isServed = tried.some(isUsable);
   for (const { server, results } of tried) {
-    const place = formatPlace(server);
+    const place = nameOf(server);
     if (typeof results === 'string') {
       tell(found, isServed, place, results, 'mend the name, or write an address in its place');
       continue;
@@ -114,6 +114,12 @@ export async function checkServers(
     }
   }
   return found.list;
+}
+
+/** As the list may name it, without its options. */
+function nameOf(server: ServerAddress): string {
+  const place = formatPlace(server);
+  return server.tls === undefined ? place : place.replace('qmqp:', 'qmqps:');
 }
 
 /** While one server takes mail, trouble with another is not yet one of the users. */
@@ -159,8 +165,8 @@ function describe(result: Exclude<ProbeResult, { kind: 'takes-mail' }>): string 
   }
 }
 
-function remedyFor({ kind }: ProbeResult, { host, port, path, hub }: ServerAddress): string {
-  switch (kind) {
+function remedyFor(result: ProbeResult, { host, port, path }: ServerAddress): string {
+  switch (result.kind) {
     case 'unreachable':
       return path === undefined
         ? `start the server, or open the way to port ${port} of ${host}`
@@ -168,7 +174,11 @@ function remedyFor({ kind }: ProbeResult, { host, port, path, hub }: ServerAddre
     case 'closed-at-once':
       return 'on the server, put the address of this host into control/qmqpclients or its rules; if it demands TLS, write qmqps://';
     case 'refused':
-      return hub === undefined ? 'do what it says' : 'look into the log of the hub';
+      if (result.text.includes('certificate'))
+        return 'have the hub sign a new one: mini-qmail identity new, then mini-qmail identity sign';
+      return result.text.includes('TLS')
+        ? `write qmqps://${host}:${port} in its place, see mini-qmail-identity(8)`
+        : 'look into the log of the server';
     case 'not-qmqp':
       return 'write the address and port of a QMQP server in its place';
     case 'tls-failed':

@@ -120,13 +120,13 @@ test('checkSpill() tells mail that waits, was refused, or cannot be kept', () =>
   chmodSync(join(home, `spill/${uid}`), 0o700);
   assertFound(look());
   writeFileSync(join(home, `spill/${uid}/${nowSeconds - 60}.000001.1.0`), '');
-  assertFound(look(), /^note spill 1 messages wait, the oldest for 1 minutes/);
+  assertFound(look(), /^note spill 1 message kept, the oldest for 1 minute/);
   writeFileSync(join(home, `spill/${uid}/${nowSeconds - 7200}.000001.1.0`), '');
-  assertFound(look(), /^warning spill 2 messages wait, the oldest for 120 minutes/);
+  assertFound(look(), /^warning spill 2 messages kept, the oldest for 120 minutes/);
   rmSync(join(home, `spill/${uid}`), { recursive: true });
   mkdirSync(join(home, `spill/${uid}`), { mode: 0o700 });
   writeFileSync(join(home, `spill/${uid}/${nowSeconds}.000001.1.0.x${nowSeconds}`), '');
-  assertFound(look(), /^warning spill 1 messages were refused/);
+  assertFound(look(), /^warning spill 1 message refused/);
 });
 
 test('judgeClock() tells a clock that is behind, or kept right by nobody', () => {
@@ -207,6 +207,8 @@ describe("a hub's control files", () => {
     ['destinations', 'example.org\n', /^error control\/destinations a hub does not start/],
     ['smtpauth', 'nonsense\n', /^error control\/smtpauth a hub does not start/],
     ['tlspolicy', 'example.org:mabye\n', /^error control\/tlspolicy a hub does not start/],
+    ['tlsclients', 'certificate x\n', /^error control\/tls a hub does not start: .*tlsclients/],
+    ['qmqptls', 'demanded\n', /^error control\/tls a hub does not start: .*qmqptls: "demanded"/],
     ['localdelivery', 'user\n', /^error control\/localdelivery a hub does not start/],
     ['smtproutes', 'relay.example\n', /^warning control\/smtproutes "relay\.example" has no colon/],
     ['smtproutes', ':relay.example:0\n', /^error control\/smtproutes .* has port 0/],
@@ -252,13 +254,9 @@ describe('a hub', () => {
 
   test('that runs is asked about its queue', () => {
     assertFound(judgeHub(stats(), undefined));
-    assertFound(judgeHub(stats({ failed: 0 }), undefined), /^error queue 1 recipients are unaccounted/);
+    assertFound(judgeHub(stats({ failed: 0 }), undefined), /^error queue 1 recipient unaccounted/);
     const old = stats({ queued: 1, held: 1, oldestSeconds: 200_000 });
-    assertFound(
-      judgeHub(old, undefined),
-      /^note queue 1 messages, .* 2 days/,
-      /^note queue 1 messages are held/,
-    );
+    assertFound(judgeHub(old, undefined), /^note queue 1 message, .* 2 days/, /^note queue 1 message held/);
   });
 
   test('that does not answer is told', () => {

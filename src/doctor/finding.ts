@@ -47,6 +47,11 @@ export class Findings {
   }
 }
 
+/** A number and what it counts. @param word in the singular; its plural ends in -s */
+export function plural(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
+}
+
 /** How many findings are of each state. */
 export function countStates(findings: readonly Finding[]): { readonly [state in CheckState]: number } {
   const counts = { ok: 0, note: 0, warning: 0, error: 0 };

@@ -2,7 +2,7 @@
 // shows it last. Invariant: bytes of files and servers cannot command the terminal.
 
 import { showBytes } from '../setup/show-bytes.ts';
-import { CHECK_STATES, type CheckState, countStates, type Finding } from './finding.ts';
+import { CHECK_STATES, type CheckState, countStates, type Finding, plural } from './finding.ts';
 
 const COLORS: { readonly [state in CheckState]: string } = {
   ok: '\x1b[32m',
@@ -40,8 +40,4 @@ export function formatFindings(findings: readonly Finding[], withColor: boolean)
 
 function plain(text: string): string {
   return showBytes(Buffer.from(text));
-}
-
-function plural(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
 }

@@ -5,14 +5,14 @@
 export type ControlFormat = 'line' | 'number' | 'list' | 'text' | 'cdb' | 'PEM' | 'folder';
 
 const NAMES: { readonly [format in ControlFormat]: string } = {
-  line: 'bounceformat bouncefrom bouncehost dane defaultdomain defaulthost doublebouncehost doublebounceto envnoathost helohost idhost localdelivery localiphost locallmtp me plusdomain rcptcheckfail smtpgreeting spilldir',
+  line: 'bounceformat bouncefrom bouncehost dane defaultdomain defaulthost doublebouncehost doublebounceto envnoathost helohost idhost localdelivery localiphost locallmtp me plusdomain qmqptls rcptcheckfail smtpgreeting spilldir',
   number:
     'bouncedbytes bouncedlifetime bouncemaxbytes bouncerate bouncerateall concurrencylocal concurrencyqmqp concurrencyremote databytes delaywarning eventbytes eventlifetime mtasts queuediskfree queueintakebytes queuelifetime resubmissioncount resubmissionwindow spillbytes spillcount timeoutconnect timeoutlocal timeoutremote timeoutsmtpd',
-  list: 'badmailfrom destinations locals morercpthosts percenthack qmqpclients qmqpservers rcptcheck rcpthosts recipients smtpauth smtpextensions smtproutes tlspolicy virtualdomains',
+  list: 'badmailfrom destinations locals morercpthosts percenthack qmqpclients qmqpservers rcptcheck rcpthosts recipients smtpauth smtpextensions smtproutes tlsclients tlspolicy virtualdomains',
   text: 'defaultdelivery',
   cdb: 'morercpthosts.cdb',
   PEM: 'servercert.pem',
-  folder: 'dkim',
+  folder: 'dkim tls',
 };
 
 /** Format of each known control file by its name. */

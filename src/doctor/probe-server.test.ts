@@ -78,6 +78,16 @@ const CASES: readonly {
     wanted: { kind: 'refused', text: 'Zfull' },
   },
   {
+    name: 'a server that complains about the form of a request, as Postfix',
+    serve: (socket) => socket.once('data', () => socket.end('13:Dformat error,')),
+    wanted: { kind: 'takes-mail' },
+  },
+  {
+    name: 'a server that denies us when it has read something',
+    serve: (socket) => socket.once('data', () => socket.end('5:Dnope,')),
+    wanted: { kind: 'refused', text: 'Dnope' },
+  },
+  {
     name: 'an SMTP server',
     serve: (socket) => socket.write('220 mx.example ESMTP\r\n'),
     wanted: { kind: 'not-qmqp', text: '220 mx.example ESMTP' },

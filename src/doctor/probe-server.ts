@@ -52,7 +52,9 @@ const SENDER_TOO_LONG = 1000;
 const NO_REQUEST = bytesOf('x');
 const RECEIVED_MAX = 4096;
 /** What our hub and qmail-qmqpd say to that sender. */
-const EXPECTED_REFUSAL = '#5.1.3';
+const SENDER_REFUSED = /#5\.1\.3/;
+/** What Postfix says to something that is no request; a host that may not send is told so before. */
+const COMPLAINT = /format|netstring/;
 
 /** Tries one address of a server. Never rejects. @param host an address; of no use with a socket file */
 export async function probeServer(
@@ -116,7 +118,8 @@ async function converse(
   if (text === '') return { kind: 'takes-mail', connectMs };
   const reply = replyOf(text);
   if (reply === undefined) return { kind: 'not-qmqp', text: headOf(text) };
-  const isExpected = server.hub !== undefined && reply.startsWith('D') && reply.includes(EXPECTED_REFUSAL);
+  const expected = server.hub === undefined ? COMPLAINT : SENDER_REFUSED;
+  const isExpected = reply.startsWith('D') && expected.test(reply);
   return isExpected ? { kind: 'takes-mail', connectMs } : { kind: 'refused', text: reply };
 }
 
