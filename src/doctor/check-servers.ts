@@ -176,7 +176,7 @@ function remedyFor(result: ProbeResult, { host, port, path }: ServerAddress): st
     case 'refused':
       if (result.text.includes('certificate'))
         return 'have the hub sign a new one: mini-qmail identity new, then mini-qmail identity sign';
-      return result.text.includes('TLS')
+      return /\bTLS\b/.test(result.text)
         ? `write qmqps://${host}:${port} in its place, see mini-qmail-identity(8)`
         : 'look into the log of the server';
     case 'not-qmqp':
