@@ -7,7 +7,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { programUnderTest } from '../support/client-vectors.ts';
 import { type FakeServer, type ServerStep, startFakeServer } from '../support/fake-qmqp-server.ts';
@@ -40,7 +40,9 @@ async function start(steps: ServerStep[], port = 0, host = '127.0.0.1'): Promise
 async function run(servers: string, by: readonly string[] = []): Promise<number | null> {
   const [program = '', ...words] = [...by, programUnderTest('qmail-qmqpc')];
   const files = [openSync(join(home, 'message'), 'r'), openSync(join(home, 'envelope'), 'r')] as const;
-  const env = { PATH: process.env['PATH'], QMAILHOME: home, QMQPSERVERS: servers };
+  // Shorter than by default, so that the test is.
+  const limits = { RES_OPTIONS: 'timeout:1 attempts:1' };
+  const env = { PATH: process.env['PATH'], QMAILHOME: home, QMQPSERVERS: servers, ...limits };
   const child = spawn(program, words, { env, stdio: [...files, 'pipe'] });
   for (const file of files) closeSync(file);
   let printed = '';
@@ -90,11 +92,11 @@ test('an entry that cannot be followed is not used with less, and alone is no co
   assert.equal(server.received.length, 0);
 });
 
-/** Runs the client with that for /etc/resolv.conf, in a mount namespace of its own. */
-function withResolver(nameserver: string): readonly string[] {
-  const path = join(home, 'resolv.conf');
-  writeFileSync(path, `nameserver ${nameserver}\n`);
-  return ['unshare', '-m', 'sh', '-c', `mount --bind ${path} /etc/resolv.conf && exec "$0"`];
+/** Runs the client with another file in that place, in a mount namespace of its own. */
+function withFile(path: string, content: string): readonly string[] {
+  const own = join(home, basename(path));
+  writeFileSync(own, content);
+  return ['unshare', '-m', 'sh', '-c', `mount --bind ${own} ${path} && exec "$0"`];
 }
 
 const noNamespace = () =>
@@ -103,6 +105,21 @@ const noNamespace = () =>
       ? []
       : ['mount namespaces are not to be had'],
   );
+
+test('a host is reached when one of its families is dead, either one', { skip: noNamespace() }, async () => {
+  for (const [dead, live] of [
+    ['::1', '127.0.0.1'],
+    ['127.0.0.1', '::1'],
+  ] as const) {
+    const server = await start(ACCEPTS, 0, live);
+    await start([['blackhole']], server.port, dead);
+    const by = withFile('/etc/hosts', `${dead} hub.example\n${live} hub.example\n`);
+    const startMs = performance.now();
+    assert.equal(await run(`hub.example:${server.port}`, by), 0);
+    assert.ok(performance.now() - startMs < 8000, 'it waited for the dead one');
+    assert.deepEqual(requests(server), [REQUEST]);
+  }
+});
 
 test('a resolver that is silent, fails or knows no such name is temporary, and no server behind it suffers', {
   skip: noNamespace(),
@@ -122,7 +139,7 @@ test('a resolver that is silent, fails or knows no such name is temporary, and n
     });
     resolver.bind(53, '127.0.0.153');
     await once(resolver, 'listening');
-    const by = withResolver('127.0.0.153');
+    const by = withFile('/etc/resolv.conf', 'nameserver 127.0.0.153\n');
     const startMs = performance.now();
     assert.equal(await run('hub.example', by), exit);
     assert.ok(performance.now() - startMs < 20_000);
