@@ -2,21 +2,20 @@
 // tcpserver starting /bin/true for each? And what memory do 10,000 idle connections cost?
 // Each client connects, ends its side at once, and waits for the server's end.
 
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../test/support/client-vectors.ts';
 import { findPeer } from '../test/support/peers.ts';
 import { startTcpserver, type TcpserverProcess } from '../test/support/tcpserver-process.ts';
 import { printRatio, printSpreads, takeTurns } from './measure.ts';
+import { idleMegabytes, printIdle } from './support/idle-clients.ts';
 
 const ROUNDS = 5;
 const CONNECTIONS = 2000;
 const AT_A_TIME = 20;
-const IDLE = 10_000;
-const IDLE_MAX_MB = 250;
+const IDLE = { count: 10_000, words: '1', isGreeted: false };
 
 const home = mkdtempSync(join(tmpdir(), 'bench-tcpserver-'));
 mkdirSync(join(home, 'control'));
@@ -50,24 +49,12 @@ async function rate(server: TcpserverProcess): Promise<number> {
   return (CONNECTIONS * 1000) / (performance.now() - from);
 }
 
-/** Megabytes that a server holds with that many clients that have said nothing, or part of a request. */
-async function idleMegabytes(child: string): Promise<number> {
-  const server = start(join(ROOT, 'bin/tcpserver'), IDLE + 10, child);
-  const port = await server.port();
-  const sockets: Socket[] = [];
-  for (let i = 0; i < IDLE; i += 100) {
-    const opened = Array.from({ length: 100 }, (_, k) =>
-      connect({ port, host: '127.0.0.1', localAddress: `127.0.0.${1 + ((i + k) % 5)}` }),
-    );
-    sockets.push(...opened);
-    await Promise.all(opened.map((socket) => once(socket, 'connect')));
-    for (const socket of opened) socket.on('error', () => {}).write('1');
-  }
-  await connectOnce(port);
-  const status = readFileSync(`/proc/${server.pid}/status`, 'utf8');
-  for (const socket of sockets) socket.destroy();
+/** Megabytes that a server holds with clients that have said a part of a request. */
+async function measureIdle(child: string): Promise<number> {
+  const server = start(join(ROOT, 'bin/tcpserver'), IDLE.count + 10, child);
+  const megabytes = await idleMegabytes(await server.port(), server.pid, IDLE);
   await server.stop();
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
+  return megabytes;
 }
 
 console.log(`tcpserver-connections: ${CONNECTIONS} connections, ${AT_A_TIME} at a time, ${ROUNDS} rounds`);
@@ -88,10 +75,6 @@ if (own !== undefined && peer !== undefined) {
   printRatio('ours within, against the original', own.median / peer.median, { atLeast: 1 });
 } else console.log('  no tcpserver to compare with');
 for (const child of ['qmail-qmqpd', 'qmail-smtpd']) {
-  const megabytes = await idleMegabytes(join(ROOT, 'bin', child));
-  const isMet = megabytes < IDLE_MAX_MB ? 'met' : 'NOT MET';
-  console.log(
-    `  ${IDLE} idle connections of ${child}: ${megabytes.toFixed(0)} MB, budget < ${IDLE_MAX_MB}, ${isMet}`,
-  );
+  printIdle(child, IDLE, await measureIdle(join(ROOT, 'bin', child)));
 }
 rmSync(home, { recursive: true });

@@ -1,7 +1,8 @@
 // A hub's home whose index holds very many messages that wait, written by the store's own code, and as many destinations as wanted:
 // each a relay on an address of this machine's loopback network (Linux answers on all of 127/8).
 
-import { mkdirSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bytesOf } from '../../src/core/bytes/bytes.ts';
 import { parseDomainMap } from '../../src/core/format/domain-map.ts';
@@ -58,6 +59,8 @@ export async function fillQueue({ home, routes, messages, dueMs: [from, to] }: B
       await index.insert(rows, 0);
     }
   });
+  // As a hub that has looked at all of it writes down: else the next one begins with that.
+  writeFileSync(join(home, 'queue/routes'), hash('sha256', routes.join('\n'), 'hex'));
 }
 
 /** Makes everything in the index of a home due now; no hub may run there. */
