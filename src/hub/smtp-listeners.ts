@@ -33,7 +33,8 @@ export interface SmtpListenersOptions
   readonly messageSizeMax: number | undefined;
 }
 
-const CONNECTION_COUNT_MAX = 10_000;
+/** Idle ones take some 15 kB each. */
+const CONNECTION_COUNT_MAX = 12_000;
 const STRANGER_COUNT_MAX = 100;
 const ENVELOPE_BYTES_MAX = 64 << 20;
 /** Of who may not send anywhere, unless control/smtpextensions has fewer. */
