@@ -1,6 +1,6 @@
 // Whether the clock of this host can be believed: Date fields, Message-IDs, retry times and certificates depend on it.
 
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { type Finding, Findings } from './finding.ts';
 
@@ -33,8 +33,9 @@ export function judgeClock({ nowMs, newestMs, isSynchronized }: ClockFacts): Fin
 }
 
 /** Looks at the clock and at what tells of it. */
-export function readClockFacts(home: string): ClockFacts {
-  return { nowMs: Date.now(), newestMs: newestFile(home), isSynchronized: readSynchronized() };
+export async function readClockFacts(home: string): Promise<ClockFacts> {
+  const isSynchronized = await readSynchronized();
+  return { nowMs: Date.now(), newestMs: newestFile(home), isSynchronized };
 }
 
 function newestFile(home: string): number {
@@ -54,11 +55,11 @@ function newestFile(home: string): number {
   return newestMs;
 }
 
-function readSynchronized(): boolean | undefined {
+async function readSynchronized(): Promise<boolean | undefined> {
   if (existsSync(SYNCHRONIZED_MARK)) return true;
   const words = ['show', '--property=NTPSynchronized', '--value'];
-  const { stdout, status } = spawnSync('timedatectl', words, { encoding: 'latin1', timeout: TIMEDATECTL_MS });
-  if (status !== 0) return undefined;
-  const word = stdout.trim();
-  return word === 'yes' ? true : word === 'no' ? false : undefined;
+  const said = await new Promise<string>((resolve) => {
+    execFile('timedatectl', words, { timeout: TIMEDATECTL_MS }, (_, stdout) => resolve(stdout.trim()));
+  });
+  return said === 'yes' ? true : said === 'no' ? false : undefined;
 }

@@ -7,6 +7,7 @@ import { readSmtpdControls } from '../gate/smtpd-controls.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { entriesIn, lineIn } from './control-values.ts';
 import { type Finding, Findings, plural } from './finding.ts';
+import { faultOfRules, judgeRelayRules } from './strangers.ts';
 
 /** Folders in which rules of tcpserver usually are. */
 const RULES_FOLDERS: readonly string[] = ['/etc', '/etc/tcp', '/etc/tcprules.d', '/etc/qmail'];
@@ -69,10 +70,12 @@ function usualRules(): string[] {
 }
 
 function checkRules(cdb: string, isUsed: boolean, found: Findings): void {
-  if (isUsed && !existsSync(cdb)) {
-    found.error(cdb, 'is missing: tcpserver lets nobody in', 'run tcprules');
+  const fault = isUsed ? faultOfRules(cdb) : undefined;
+  if (fault !== undefined) {
+    found.error(cdb, `tcpserver lets nobody in: ${fault}`, 'run tcprules');
     return;
   }
+  if (isUsed) judgeRelayRules(cdb, found);
   for (const text of [cdb.replace(/\.cdb$/, ''), cdb.replace(/\.cdb$/, '.rules')])
     if (text !== cdb && existsSync(text))
       checkCompiled(text, cdb, `tcprules ${cdb} ${cdb}.tmp < ${text}`, found);

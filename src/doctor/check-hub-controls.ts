@@ -12,11 +12,12 @@ import { SYSTEM_CLOCK } from '../host/clock.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { readLocalDelivery } from '../host/users-cdb.ts';
 import { readAllowedClients } from '../hub/allowed-clients.ts';
-import { type JudgeClient, judgeByList, judgeByRules } from '../hub/client-judge.ts';
+import { judgeByRules } from '../hub/client-judge.ts';
 import { readQmqpTls } from '../hub/qmqp-listeners.ts';
 import { showBytes } from '../setup/show-bytes.ts';
 import { entriesIn, numberIn } from './control-values.ts';
 import { type Finding, Findings } from './finding.ts';
+import { faultOfRules, judgeRelayRules, judgeStrangers } from './strangers.ts';
 
 /** Reads a file as the hub does at its start. @throws Error that says what is wrong */
 type Reader = (home: string) => unknown;
@@ -42,15 +43,16 @@ function readTlsPolicy(home: string): void {
   if (typeof rules === 'string') throw new Error(`Cannot understand control/tlspolicy: ${rules}`);
 }
 
-/** Addresses of hosts all over the world that have nothing to do with each other, and are in no network of one's own. */
-const STRANGERS = [
-  ...['1.1.1.1', '8.8.8.8', '45.33.32.156', '93.184.215.14', '129.250.35.250', '151.101.1.69'],
-  ...['185.199.108.153', '199.7.83.42', '203.119.1.1', '216.58.206.78'],
-  ...['2001:4860:4860::8888', '2606:4700:4700::1111', '2a00:1450:4001:81b::200e', '2400:cb00:2048:1::1'],
-];
+/** Files of rules that a hub that runs was given, absolute. */
+export interface HubRules {
+  /** Who may connect, in place of control/qmqpclients. */
+  readonly rules: string | undefined;
+  /** What holds for SMTP. */
+  readonly smtpRules: string | undefined;
+}
 
-/** Judges the control files of a hub. @param rules the file that says who may connect, if the hub that runs was given one */
-export function checkHubControls(home: string, rules: string | undefined): Finding[] {
+/** Judges the control files of a hub. */
+export function checkHubControls(home: string, rules: HubRules): Finding[] {
   const found = new Findings('hub');
   for (const [file, read] of READERS) {
     try {
@@ -108,33 +110,34 @@ function checkNumbers(home: string, found: Findings): void {
     );
 }
 
-function checkStrangers(home: string, rules: string | undefined): Finding[] {
-  const subject = rules ?? 'control/qmqpclients';
+function checkStrangers(home: string, { rules, smtpRules }: HubRules): Finding[] {
   const found = new Findings('hub');
-  let judge: JudgeClient;
-  try {
-    judge = rules === undefined ? judgeByList(readAllowedClients(home)) : judgeByRules(rules);
-  } catch {
-    return [];
-  }
-  const verdicts = STRANGERS.map((address) => ({ address, verdict: judge(address) }));
-  const allowed = verdicts.filter(({ verdict }) => verdict.allow).map(({ address }) => address);
-  const first = verdicts[0]?.verdict;
-  if (rules !== undefined && first?.allow === false && first.reason !== `denied by ${rules}`) {
-    found.error(subject, `lets nobody in: ${first.reason}`, 'make it: run tcprules');
+  for (const path of new Set([rules, smtpRules])) {
+    const fault = path && faultOfRules(path);
+    if (fault === undefined) continue;
+    found.error(path!, `lets nobody in: ${fault}`, 'make it: run tcprules');
     return found.list;
   }
-  const remedy =
-    rules === undefined
-      ? 'name networks of your own only, such as 10.0.0.0/8'
-      : 'end the rules with a line :deny, and run tcprules';
-  if (allowed.length > STRANGERS.length / 4)
-    found.error(subject, `lets the whole world send mail through this hub: ${allowed[0]} may`, remedy);
-  else if (allowed.length > 0)
-    found.warning(subject, `lets strangers send mail through this hub: ${allowed.join(', ')}`, remedy);
-  else if (rules === undefined && entriesIn(home, 'qmqpclients') === undefined) {
-    const seen = 'is missing: only this host may use the hub';
-    found.note(subject, seen, 'echo 10.0.0.0/8 > control/qmqpclients, with your network');
-  } else found.ok(subject, 'strangers may not send mail through this hub');
+  if (rules !== undefined) {
+    const remedy = 'end the rules with a line :deny, and run tcprules';
+    const judge = judgeByRules(rules);
+    judgeStrangers(rules, (address) => judge(address).allow, remedy, found);
+  } else checkClients(home, found);
+  if (smtpRules !== undefined) judgeRelayRules(smtpRules, found);
   return found.list;
+}
+
+function checkClients(home: string, found: Findings): void {
+  let mayConnect: (address: string) => boolean;
+  try {
+    mayConnect = readAllowedClients(home);
+  } catch {
+    // Told above.
+    return;
+  }
+  const subject = 'control/qmqpclients';
+  if (entriesIn(home, 'qmqpclients') === undefined) {
+    const remedy = 'echo 10.0.0.0/8 > control/qmqpclients, with your network';
+    found.note(subject, 'is missing: without certificates only this host may use the hub', remedy);
+  } else judgeStrangers(subject, mayConnect, 'name networks of your own only, such as 10.0.0.0/8', found);
 }

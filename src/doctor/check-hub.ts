@@ -54,7 +54,8 @@ async function askStats(home: string): Promise<HubAnswer> {
 export function judgeHub(answer: HubAnswer, hub: RunningHub | undefined): Finding[] {
   const found = new Findings('hub');
   if (answer === 'not running') {
-    const remedy = 'start it: systemctl start mini-qmail-hub, or mini-qmail hub --home DIR';
+    const remedy =
+      'start it: systemctl start mini-qmail-hub, or mini-qmail hub --home DIR; port 628 needs CAP_NET_BIND_SERVICE';
     if (hub === undefined) found.error('hub', 'does not run: mail neither comes in nor leaves', remedy);
     else {
       const seen = `runs as process ${hub.pid}, but its socket run/hub.sock is not there`;

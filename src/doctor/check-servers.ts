@@ -7,10 +7,15 @@ import { reasonOf } from '../host/system-error.ts';
 import { type ListedEntry, listServerEntries } from '../setup/explain-route.ts';
 import { showBytes } from '../setup/show-bytes.ts';
 import { judgeDates } from './check-certificates.ts';
+import { within } from './deadline.ts';
 import { type Finding, Findings } from './finding.ts';
 import type { LookUp } from './host-names.ts';
 import type { Installation } from './installation.ts';
 import type { ProbeResult } from './probe-server.ts';
+
+/** One server that is slow at everything must not hide what was found of the others. */
+const SERVER_MS = 11_000;
+const TOO_LATE = `is slow at everything: nothing is known after ${SERVER_MS / 1000} seconds`;
 
 /** Tries one address of a server. */
 export type Probe = (server: ServerAddress, host: string) => Promise<ProbeResult>;
@@ -89,7 +94,7 @@ export async function checkServers(
   const found = new Findings('servers');
   const attempts = servers.map(async ({ server }) => ({
     server,
-    results: await tryServer(server, questions),
+    results: await within(tryServer(server, questions), SERVER_MS, TOO_LATE),
   }));
   const tried = await Promise.all(attempts);
   const isUsable = ({ results }: (typeof tried)[number]) =>
@@ -98,7 +103,7 @@ export async function checkServers(
   for (const { server, results } of tried) {
     const place = nameOf(server);
     if (typeof results === 'string') {
-      tell(found, isServed, place, results, 'mend the name, or write an address in its place');
+      tell(found, isServed, place, results, 'mend its name in DNS, or write an address in its place');
       continue;
     }
     for (const { host, result } of results) {

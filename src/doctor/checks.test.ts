@@ -198,6 +198,19 @@ describe('certificates', () => {
   });
 });
 
+function compile(path: string, rules: string): void {
+  const compiled = compileRules(rules);
+  assert.ok('cdb' in compiled);
+  writeFileSync(path, compiled.cdb);
+}
+
+function hubRules(
+  rules?: string,
+  smtpRules?: string,
+): { rules: string | undefined; smtpRules: string | undefined } {
+  return { rules, smtpRules };
+}
+
 describe("a hub's control files", () => {
   const CASES: readonly [file: string, content: string, wanted: RegExp][] = [
     ['qmqpclients', '10.0.0.0/33\n', /^error control\/qmqpclients a hub does not start: .*10\.0\.0\.0\/33/],
@@ -223,26 +236,29 @@ describe("a hub's control files", () => {
       control('qmqpclients', '10.0.0.0/8\n192.168.0.0/16\n2001:db8::/32\n');
       control(file, content);
       chmodSync(join(home, 'control', file), 0o600);
-      assertFound(checkHubControls(home, undefined), wanted);
+      assertFound(checkHubControls(home, hubRules()), wanted);
     });
   }
 
   test('are told when rules let everybody in', () => {
     control('qmqpclients', '10.0.0.0/8\n');
     const path = join(home, 'rules.cdb');
-    assertFound(checkHubControls(home, path), /^error rules\.cdb lets nobody in: .*rules\.cdb/);
+    assertFound(checkHubControls(home, hubRules(path)), /^error rules\.cdb lets nobody in: .*rules\.cdb/);
     for (const [rules, ...wanted] of [
       ['10.:allow\n', /^error rules\.cdb lets the whole world/],
       ['10.:allow\n:deny\n'],
     ] as const) {
-      const compiled = compileRules(rules);
-      assert.ok('cdb' in compiled);
-      writeFileSync(path, compiled.cdb);
-      assertFound(checkHubControls(home, path), ...wanted);
+      compile(path, rules);
+      assertFound(checkHubControls(home, hubRules(path)), ...wanted);
     }
-    assertFound(checkHubControls(home, undefined));
+    assertFound(checkHubControls(home, hubRules()));
+    const smtp = join(home, 'smtp.cdb');
+    compile(smtp, '10.:allow,RELAYCLIENT=""\n');
+    assertFound(checkHubControls(home, hubRules(undefined, smtp)));
+    compile(smtp, ':allow,RELAYCLIENT=""\n');
+    assertFound(checkHubControls(home, hubRules(path, smtp)), /^error smtp\.cdb lets the whole world/);
     rmSync(join(home, 'control/qmqpclients'));
-    assertFound(checkHubControls(home, undefined), /^note control\/qmqpclients is missing/);
+    assertFound(checkHubControls(home, hubRules()), /^note control\/qmqpclients is missing/);
   });
 });
 
@@ -260,7 +276,7 @@ describe('a hub', () => {
   });
 
   test('that does not answer is told', () => {
-    const hub = { pid: 7, options: new Map(), rules: undefined };
+    const hub = { pid: 7, options: new Map(), ...hubRules() };
     assertFound(judgeHub('not running', undefined), /^error hub does not run/);
     assertFound(judgeHub('not running', hub), /^warning hub runs as process 7, but/);
     assertFound(judgeHub({ failed: 'connect EACCES /x' }, hub), /^note hub this user may not ask it/);
@@ -275,7 +291,7 @@ test('findHub() and findTcpserverRules() read command lines', () => {
     {
       pid: 2,
       folder: '/srv',
-      words: [...node, 'hub', '--home=mail', '--qmqp', '[::]:628', '--rules', 'r.cdb'],
+      words: [...node, 'hub', '--home=mail', '--qmqp', '[::]:628', '--rules', 'r.cdb', '--smtp', '[::]:25'],
     },
     { pid: 3, folder: '/', words: ['tail', 'hub', '--home', '/srv/mail'] },
     { pid: 4, folder: '/etc', words: ['tcpserver', '-vRx', 'smtp.cdb', '0', '25', 'bin/qmail-smtpd'] },
@@ -283,6 +299,7 @@ test('findHub() and findTcpserverRules() read command lines', () => {
   ];
   const hub = findHub(processes, '/srv/mail');
   assert.deepEqual([hub?.pid, hub?.options.get('qmqp'), hub?.rules], [2, '[::]:628', '/srv/r.cdb']);
+  assert.equal(hub?.smtpRules, '/srv/r.cdb');
   assert.equal(findHub(processes, '/nowhere'), undefined);
   assert.deepEqual(findTcpserverRules(processes, 'qmail-smtpd'), ['/etc/smtp.cdb']);
 });
@@ -327,8 +344,11 @@ describe('a gateway', () => {
     control('me', 'gate.example\n');
     control('rcpthosts', 'example.org\n');
     const cdb = join(home, 'smtp.cdb');
-    assertFound(look(cdb), /^error smtp\.cdb is missing: tcpserver lets nobody in/);
-    writeFileSync(cdb, '');
+    assertFound(look(cdb), /^error smtp\.cdb tcpserver lets nobody in: .*ENOENT/);
+    compile(cdb, ':allow,RELAYCLIENT=""\n');
+    assertFound(look(cdb), /^error smtp\.cdb lets the whole world/);
+    compile(cdb, '10.:allow,RELAYCLIENT=""\n:allow\n');
+    assertFound(look(cdb));
     utimesSync(cdb, 1, 1);
     writeFileSync(join(home, 'smtp'), ':allow\n');
     assertFound(look(cdb), /^warning smtp was changed after it was compiled/);

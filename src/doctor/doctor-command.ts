@@ -52,6 +52,8 @@ const STDOUT = 1;
 /** Something is wrong that loses, refuses or misdirects mail. */
 const EXIT_ERRORS = 1;
 
+const NO_RULES = { rules: undefined, smtpRules: undefined };
+
 type Check = readonly [name: string, run: () => readonly Finding[] | Promise<readonly Finding[]>];
 
 /** Runs the command; returns its exit code: 0, or 1 if a finding is an error. */
@@ -106,7 +108,7 @@ function checksFor(installation: Installation): Check[] {
     ['environment', () => checkEnvironment(installation)],
     ['programs', () => checkPrograms(installation)],
     ['names', () => checkNames(installation, hostname(), lookUpHost)],
-    ['clock', () => judgeClock(readClockFacts(home))],
+    ['clock', async () => judgeClock(await readClockFacts(home))],
     ['tls', () => checkCertificates(files, Date.now())],
   ];
   if (list.servers.length > 0 || roles.some((role) => role !== 'hub')) {
@@ -116,7 +118,7 @@ function checksFor(installation: Installation): Check[] {
     checks.push(['spill', () => checkSpill(home, uid, Date.now())]);
   }
   if (roles.includes('hub')) {
-    checks.push(['hub', () => checkHubControls(home, hub?.rules)]);
+    checks.push(['hub', () => checkHubControls(home, hub ?? NO_RULES)]);
     checks.push(['hub', () => checkHub(installation, hub)]);
     checks.push(['dkim', () => checkDkim(home, openHostDns())]);
     if (hub !== undefined) checks.push(['hub', () => checkListener(hub, probe)]);

@@ -43,8 +43,9 @@ function folderOf(link: string): string {
 export interface RunningHub {
   readonly pid: number;
   readonly options: ReadonlyMap<string, string>;
-  /** The file of `--rules`, absolute. */
+  /** The files of `--rules`, and of the rules for SMTP if it is taken; absolute. */
   readonly rules: string | undefined;
+  readonly smtpRules: string | undefined;
 }
 
 /** The hub of a home; undefined if none can be seen. Only one that was given its home by `--home` is known. */
@@ -56,7 +57,12 @@ export function findHub(processes: readonly SeenProcess[], home: string): Runnin
     const given = options.get('home');
     if (given === undefined || resolve(folder, given) !== home) continue;
     const rules = options.get('rules');
-    return { pid, options, rules: rules === undefined ? undefined : resolve(folder, rules) };
+    const forSmtp =
+      options.has('smtp') || options.has('lmtp') ? (options.get('smtp-rules') ?? rules) : undefined;
+    const [all, smtp] = [rules, forSmtp].map((path) =>
+      path === undefined ? undefined : resolve(folder, path),
+    );
+    return { pid, options, rules: all, smtpRules: smtp };
   }
   return undefined;
 }
