@@ -258,9 +258,21 @@ function judge(mail: ListMail): void {
   console.log(`  one after the other, with a connection each; the copies need ${most}`);
 }
 
+/** Ends what was started, the last first. */
+async function closeAll(): Promise<void> {
+  for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
+}
+
 console.log('modem: 1,000 recipients and 1.4 KB at 28.8 kbit/s, 200 ms round trip');
 const link = await openSlowLink(SPEED, process.argv.includes('--proxy'));
 closers.push(() => link.close());
+// Networks outlive processes. What was started may have got the signal too, so that nothing is heard of its end.
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, async () => {
+    await Promise.race([closeAll().catch(() => undefined), pause(5000)]);
+    await link.close();
+    process.exit(1);
+  });
 try {
   console.log(`  ${link.kind}\n`);
   const mail = makeListMail();
@@ -274,6 +286,6 @@ try {
   print();
   judge(mail);
 } finally {
-  for (const close of closers.reverse()) await close();
+  await closeAll();
 }
 for (const name of absent) console.log(`  absent: ${name}`);

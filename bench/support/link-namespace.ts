@@ -28,7 +28,7 @@ export async function openNamespaceLink(speed: LinkSpeed): Promise<SlowLink> {
   const [middle, far] = [`${name}m`, `${name}s`];
   let child: ChildProcess | undefined;
   const close = async () => {
-    child?.disconnect();
+    if (child?.connected) child.disconnect();
     // The devices in a namespace go with it, and with them their other ends.
     for (const space of [middle, far]) await ip('netns', 'del', space).catch(() => undefined);
     await ip('link', 'del', `${name}x`).catch(() => undefined);

@@ -54,6 +54,7 @@ export class Sink {
   }
 
   async stop(): Promise<void> {
+    if (!this.#child.connected) return;
     const ended = once(this.#child, 'exit');
     this.#child.disconnect();
     await ended;

@@ -5,6 +5,9 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
 import { makeListMail, queueEnvelope } from '../../bench/support/list-mail.ts';
+import { submitByQmqp } from '../../src/client/qmqp-submit.ts';
+import { bytesOf } from '../../src/core/bytes/bytes.ts';
+import { everyCut, nameOfCut, startCuttingProxy } from '../support/cutting-proxy.ts';
 import { HubProcess, makeHome, readMailbox, removeHome } from '../support/hub-process.ts';
 import { runClient } from '../support/run-client.ts';
 
@@ -87,4 +90,27 @@ test('a server that does not know compression is a lost answer, and the mail is 
   assert.equal(await submit(lines, 'Subject: x\n\nx\n', 'Fa@b\0Tbox@hub.example\0\0'), 74);
   assert.deepEqual(readMailbox(home, 'hub.example', 'box'), []);
   server.close();
+});
+
+test('a compressed request that is cut after any byte, either way, is accepted once by another line to the hub', async () => {
+  const envelope = bytesOf('Fa@b.example\0Tbox@hub.example\0\0');
+  const cuts = everyCut(100);
+  const work = async () => {
+    for (let cut = cuts.shift(); cut !== undefined; cut = cuts.shift()) {
+      const proxy = await startCuttingProxy(hub.port, cut);
+      const lines = [proxy.port, hub.port].map(
+        (port) => ({ host: '127.0.0.1', port, gzip: true, hub: 'one' }) as const,
+      );
+      const message = [bytesOf(`Message-ID: <${nameOfCut(cut)}@x>\n\nx\n`)];
+      const { exit } = await submitByQmqp({ home, servers: { servers: lines }, message, envelope });
+      proxy.close();
+      assert.equal(exit, 0, nameOfCut(cut));
+    }
+  };
+  const count = cuts.length;
+  await Promise.all(Array.from({ length: 8 }, work));
+  await hub.untilLogged(/^accepted /m, count);
+  assert.equal(hub.log.text.match(/^accepted /gm)?.length, count);
+  assert.match(hub.log.text, /qmqp\.resubmission/);
+  assert.match(hub.log.text, /early end of a gzip stream/);
 });
