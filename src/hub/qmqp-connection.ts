@@ -114,7 +114,7 @@ export class QmqpConnection {
   end(reason: string, where = this.#session.where): void {
     if (this.#socket.destroyed) return;
     if (this.hasBegun)
-      this.#options.log.write('qmqp.lost', { ip: this.#ip, reason: `${reason} while ${where}` });
+      this.#options.log.write('qmqp.lost', { ...this.#who(), reason: `${reason} while ${where}` });
     this.#abort();
     this.#socket.destroy();
   }
@@ -325,7 +325,12 @@ export class QmqpConnection {
   }
 
   #logRefusal({ letter, text }: Outcome): void {
-    this.#options.log.write('refused', { ip: this.#ip, sender: this.#sender, reply: letter + text });
+    const reply = letter + text;
+    this.#options.log.write('refused', { ...this.#who(), sender: this.#sender, reply });
+  }
+
+  #who(): { ip: string; identity: string | undefined } {
+    return { ip: this.#ip, identity: this.#client.identity };
   }
 
   #writeReceived(): void {

@@ -61,6 +61,8 @@ export class QmqpDoor {
   #heardMs: number;
   #callOff: (() => void) | undefined;
   #isOver = false;
+  /** We have ended it ourselves. */
+  #isEnded = false;
 
   constructor(knock: Knock, options: QmqpDoorOptions) {
     this.#knock = knock;
@@ -81,6 +83,7 @@ export class QmqpDoor {
 
   /** Sends the client away without a word. */
   end(): void {
+    this.#isEnded = true;
     this.#knock.socket.destroy();
   }
 
@@ -117,7 +120,8 @@ export class QmqpDoor {
     const { socket, ip } = this.#knock;
     const result = await this.#options.tls.secure(socket, first);
     if (typeof result === 'string') {
-      this.#options.log.write('qmqp.refused', { ip, reason: `TLS handshake failed: ${result}` });
+      if (!this.#isEnded)
+        this.#options.log.write('qmqp.refused', { ip, reason: `TLS handshake failed: ${result}` });
       return;
     }
     result.stream.on('error', ignore);

@@ -2,6 +2,7 @@
 // so that a new certificate or a revoked client counts without a restart.
 // Invariant: what cannot be read or understood lets nobody in who was not in before; the log says so once.
 
+import { constants, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
@@ -32,8 +33,10 @@ export interface SecureClient {
 export const HANDSHAKE_MS = 10_000;
 
 const MIN_VERSION = 'TLSv1.2';
-/** Each connection shows its certificate anew: nothing of an earlier one counts. */
-const NO_TICKETS = 0x4000;
+/** Handshakes at a time; each costs memory and work before anybody is known. */
+const HANDSHAKES_MAX = 1000;
+/** Each connection shows its certificate once, anew: nothing of an earlier one counts, nor what comes later. */
+const OPTIONS = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION;
 
 /** What a hub in that home needs; see the head of this file. */
 export interface HubTlsOptions {
@@ -97,6 +100,10 @@ export class HubTls {
     const server = this.#server;
     if (server === undefined) return Promise.resolve('there is no certificate');
     if (socket.destroyed) return Promise.resolve('the client left');
+    if (this.#pending.size >= HANDSHAKES_MAX) {
+      socket.destroy();
+      return Promise.resolve('too many at once');
+    }
     const key = keyOf(socket);
     return new Promise((resolve) => {
       const callOff = this.#options.clock.after(HANDSHAKE_MS, () => {
@@ -179,6 +186,15 @@ export class HubTls {
     this.#serverVersion = version;
   }
 
+  /** An expired certificate is used all the same: clients that know it by other means may not mind. */
+  #noteEnd(path: string, cert: Buffer): void {
+    const { validTo, validToDate } = new X509Certificate(cert);
+    if (validToDate.getTime() < this.#options.clock.nowMs())
+      this.#options.log.write('qmqp.tls-trouble', {
+        reason: `${path} has expired: it was valid to ${validTo}`,
+      });
+  }
+
   #createServer(path: string, cert: Buffer): Server {
     const { home } = this.#options;
     const keyPath = `${home}/control/tls/hub.key`;
@@ -191,12 +207,13 @@ export class HubTls {
     }
     let server: Server;
     try {
+      this.#noteEnd(path, cert);
       server = createServer({
         ...{
           cert,
           key,
           minVersion: MIN_VERSION,
-          secureOptions: NO_TICKETS,
+          secureOptions: OPTIONS,
           handshakeTimeout: 2 * HANDSHAKE_MS,
         },
         // Without any, Node would believe every authority of the world.
