@@ -2,9 +2,10 @@
 // on a user's folder. A user sees and sends what is their own, root everything.
 
 import { formatQueueEnvelope } from '../core/format/queue-envelope.ts';
+import type { ServerAddress } from '../core/format/server-list.ts';
 import { compareSpilled } from '../core/format/spill-name.ts';
 import { formatSpillReport } from '../core/format/spill-report.ts';
-import { QUEUE_EXIT } from '../core/policy/outcome.ts';
+import { outcomeOfQueueResult, QUEUE_EXIT } from '../core/policy/outcome.ts';
 import { complain } from '../host/blocking-io.ts';
 import { tryLockFile } from '../host/file-lock.ts';
 import { type JsonBytes, jsonBytes } from '../host/json-bytes.ts';
@@ -12,7 +13,7 @@ import { Environment } from '../host/raw-arguments.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { openHistory, readQmqpServers, submitByQmqp } from './qmqp-submit.ts';
 import { isRecognised } from './qmqp-submit-again.ts';
-import { type FlushResult, flushSpilled, type SubmitEnd } from './spill-flush.ts';
+import { type FlushResult, flushSpilled } from './spill-flush.ts';
 import {
   listSpilled,
   listSpillUsers,
@@ -21,6 +22,7 @@ import {
   readSpillSettings,
   type SpillFolder,
 } from './spill-folder.ts';
+import { hubNumber } from './spill-hub.ts';
 import { ageOf, pathOf, readWaiting, removeAbandoned, type Waiting } from './spilled-files.ts';
 
 /** What the command is given. */
@@ -111,29 +113,33 @@ function openFolders(path: string): SpillFolder[] {
 
 async function send(home: string, messages: readonly Waiting[], bytesMax: number): Promise<FlushResult> {
   const servers = readQmqpServers({ home, env: process.env });
-  const all = 'exit' in servers ? [] : servers.servers;
-  const hubs = all.filter(({ hub }) => hub !== undefined);
+  if ('exit' in servers) {
+    tell(`stopped: ${outcomeOfQueueResult({ exit: servers.exit, writeFailed: false, pid: 0 }).text}`);
+    return { sent: 0, refused: 0, waiting: messages.length };
+  }
+  const all = servers.servers;
   const history = openHistory({ home, servers, env: process.env });
-  const submit = (message: Uint8Array, envelope: Uint8Array, toHubs: boolean): Promise<SubmitEnd> =>
-    submitByQmqp({
-      home,
-      servers: toHubs && hubs.length > 0 ? { servers: hubs } : servers,
-      message: [message],
-      envelope,
-      ...history,
-    });
+  const toServers = (lines: readonly ServerAddress[]) => ({ home, servers: { servers: lines }, ...history });
+  const hubs = all.filter(({ hub }) => hub !== undefined);
   if (hubs.length > 0) {
-    const { exit } = await submit(reportOn(messages), formatQueueEnvelope(NOBODY), true);
+    const envelope = formatQueueEnvelope(NOBODY);
+    const { exit } = await submitByQmqp({ ...toServers(hubs), message: [reportOn(messages)], envelope });
     if (hubs.length === all.length && NO_ANSWER.includes(exit)) {
       tell('stopped: no hub can be reached');
       return { sent: 0, refused: 0, waiting: messages.length };
     }
   }
   return flushSpilled(messages, {
-    async submit(message, envelope, again) {
-      // Where nobody would recognise it, waiting for a hub would gain nothing.
-      const toHubs = again && (await isRecognised([message]));
-      return submit(message, formatQueueEnvelope(envelope), toHubs);
+    async submit(message, envelope, { hub, beforeRequest }) {
+      // Where nobody would recognise it, waiting for that hub would gain nothing.
+      const isBound = hub !== undefined && (await isRecognised([message]));
+      const lines = isBound ? all.filter((line) => hubNumber(line) === hub) : [];
+      return submitByQmqp({
+        ...toServers(lines.length > 0 ? lines : all),
+        message: [message],
+        envelope: formatQueueEnvelope(envelope),
+        beforeRequest: (server) => beforeRequest(hubNumber(server)),
+      });
     },
     nowMs: Date.now,
     tell,

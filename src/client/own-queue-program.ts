@@ -25,8 +25,8 @@ export function openOwnQueueProgram({ home, env }: { home: string; env: Environm
     async finish(envelope) {
       const history = openHistory({ servers, home, env });
       const result = await submitByQmqp({ home, servers, message, envelope, ...history });
-      const { exit, isUnknown } = result;
-      const spilled = spillIfNeeded({ home, exit, isUnknown, message, envelope });
+      const { exit, isUnknown, server } = result;
+      const spilled = spillIfNeeded({ home, exit, isUnknown, server, message, envelope });
       const notice = spilled.notice ?? tlsTrouble(servers, result);
       return { ...spilled, ...(notice !== undefined && { notice }), writeFailed: false, pid: process.pid };
     },

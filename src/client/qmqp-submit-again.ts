@@ -62,6 +62,6 @@ export async function offerAgain(
 }
 
 /** What two lines of the same hub have in common; undefined without `hub`. */
-function hubOf(server: ServerAddress): string | undefined {
+export function hubOf(server: ServerAddress): string | undefined {
   return server.hub === '' ? formatPlace(server) : server.hub && `hub=${server.hub}`;
 }

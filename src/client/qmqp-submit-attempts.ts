@@ -23,6 +23,8 @@ export interface AttemptTools {
   readonly home: string;
   readonly history?: ServerHistory | undefined;
   readonly resolve?: ResolveHost | undefined;
+  /** Told of the server that is to get the request; false keeps everything from being sent, to it and to others. */
+  readonly beforeRequest?: ((server: ServerAddress) => boolean) | undefined;
 }
 
 /** How a round ended; `server` is the one that has or may have the message. */
@@ -104,11 +106,15 @@ function lastOf(
 async function tryConnection(
   connected: Connected,
   request: readonly RequestPiece[],
-  { clock, home }: AttemptTools,
+  { clock, home, beforeRequest }: AttemptTools,
 ): Promise<AttemptResult> {
   const { server, socket } = connected;
   const ready = server.tls === undefined ? { stream: socket } : await secure(connected, home, clock);
   if ('exit' in ready) return ready;
+  if (beforeRequest?.(server) === false) {
+    socket.destroy();
+    return { exit: QUEUE_EXIT.writeError, final: true };
+  }
   const pieces = readPieces(request);
   const result = await converse(ready, server.gzip ? compressRequest(pieces) : pieces, clock);
   return result.reason === undefined ? result : { ...result, reason: told(server, result.reason) };

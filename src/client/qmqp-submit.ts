@@ -70,6 +70,8 @@ export interface QmqpSubmission {
   /** What is known of the servers; it is told what happens. */
   readonly history?: ServerHistory;
   readonly resolve?: ResolveHost;
+  /** Told of each server before it gets the first byte; false ends the submission as trouble on this side. */
+  readonly beforeRequest?: (server: ServerAddress) => boolean;
   /** Makes one attempt after the other in this way, in place of the race for a connection. */
   readonly attempt?: typeof tryServer;
 }
@@ -80,6 +82,8 @@ export interface SubmissionResult {
   readonly exit: number;
   /** A server may have the message although the exit code is a temporary failure. */
   readonly isUnknown: boolean;
+  /** The server that has it, or may have it. */
+  readonly server?: ServerAddress | undefined;
   /** What went wrong, for people: one piece per server. */
   readonly reason?: string | undefined;
 }
@@ -89,12 +93,12 @@ export interface SubmissionResult {
  * server of the list; 54, 55, 56, 61 and 91 for trouble on this side. Never rejects.
  */
 export async function submitByQmqp(submission: QmqpSubmission): Promise<SubmissionResult> {
-  const { servers, message, clock = SYSTEM_CLOCK, home, history, resolve } = submission;
+  const { servers, message, clock = SYSTEM_CLOCK, home, history, resolve, beforeRequest } = submission;
   if ('exit' in servers) return { exit: servers.exit, isUnknown: false };
   const envelope = parseQueueEnvelope(submission.envelope);
   if (envelope === undefined) return { exit: QUEUE_EXIT.envelopeFormat, isUnknown: false };
   const request = encodeQmqpRequest(message, envelope);
-  const tools = { clock, home, history, resolve };
+  const tools = { clock, home, history, resolve, beforeRequest };
   const offer = (to: readonly ServerAddress[]) =>
     submission.attempt === undefined
       ? offerRequest(to, request, tools)
@@ -103,5 +107,6 @@ export async function submitByQmqp(submission: QmqpSubmission): Promise<Submissi
   if (result.isUnknown && (await isRecognised(message)))
     result = await offerAgain(result, servers.servers, { clock, offer });
   history?.save();
-  return { exit: result.exit, isUnknown: result.isUnknown === true, reason: result.reason };
+  const { exit, isUnknown = false, server, reason } = result;
+  return { exit, isUnknown, server, reason };
 }

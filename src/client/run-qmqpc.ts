@@ -18,8 +18,8 @@ export async function runQmqpc({ home, env }: { home: string; env: Environment }
     if (pieces === undefined || message === undefined) return QUEUE_EXIT.readError;
     const envelope = concatBytes(pieces);
     const history = openHistory({ servers, home, env });
-    const { exit, isUnknown } = await submitByQmqp({ home, servers, message, envelope, ...history });
-    return spillIfNeeded({ home, exit, isUnknown, message, envelope }).exit;
+    const { exit, isUnknown, server } = await submitByQmqp({ home, servers, message, envelope, ...history });
+    return spillIfNeeded({ home, exit, isUnknown, server, message, envelope }).exit;
   } catch (error) {
     // What V8 throws when it cannot allocate so large an array.
     return error instanceof RangeError ? QUEUE_EXIT.noMemory : QUEUE_EXIT.bug;

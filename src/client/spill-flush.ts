@@ -18,10 +18,18 @@ export interface SubmitEnd {
   readonly isUnknown: boolean;
 }
 
+/** What is to be known of an attempt. */
+export interface Attempt {
+  /** The hub that may have the message, if one may: only its lines are right. */
+  readonly hub: number | undefined;
+  /** To be called before a server gets the first byte, with the number of its hub; false means that it must not. */
+  readonly beforeRequest: (hub: number | undefined) => boolean;
+}
+
 /** What a flush works with. */
 export interface FlushTools {
-  /** Offers a message to the servers. @param again whether some server may have it, so that only one that recognises it is right */
-  readonly submit: (message: Uint8Array, envelope: QueueEnvelope, again: boolean) => Promise<SubmitEnd>;
+  /** Offers a message to the servers. */
+  readonly submit: (message: Uint8Array, envelope: QueueEnvelope, attempt: Attempt) => Promise<SubmitEnd>;
   readonly nowMs: () => number;
   /** Says a line to people. */
   readonly tell: (line: string) => void;
@@ -88,30 +96,27 @@ async function sendOne(message: Waiting, tools: FlushTools): Promise<End> {
   if (isForgotten) {
     tools.tell(`${pathOf(message)} may arrive twice: a server may have it since ${unknownFor} seconds ago`);
   }
-  const underWay = mark(message, nowSeconds);
-  if (underWay === undefined) return 'gone';
-  const again = unknownFor !== undefined && !isForgotten;
-  const result = await tools.submit(content.message, content.envelope, again);
-  return conclude(underWay, result, { tools, unknownSince });
+  let underWay = message;
+  let trouble: unknown;
+  const beforeRequest = (hub: number | undefined) => {
+    try {
+      const since = isForgotten ? nowSeconds : (unknownSince ?? nowSeconds);
+      underWay = rename(underWay, { ...underWay.name, unknownSince: since, hub });
+    } catch (error) {
+      trouble = error;
+    }
+    return trouble === undefined;
+  };
+  const hub = isForgotten ? undefined : message.name.hub;
+  const end = await tools.submit(content.message, content.envelope, { hub, beforeRequest });
+  // Its owner may have removed it.
+  if (errorCode(trouble) === 'ENOENT') return 'gone';
+  if (trouble !== undefined) throw trouble;
+  return conclude(message, underWay, end, tools);
 }
 
-/** Notes that a server may have the message from now on; undefined if its owner has removed it. */
-function mark(message: Waiting, nowSeconds: number): Waiting | undefined {
-  try {
-    return rename(message, { ...message.name, unknownSince: message.name.unknownSince ?? nowSeconds });
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** @param before `unknownSince` of before this attempt, and what the flush works with */
-function conclude(
-  message: Waiting,
-  { exit, isUnknown }: SubmitEnd,
-  before: { readonly tools: FlushTools; readonly unknownSince: number | undefined },
-): End {
-  const { tools } = before;
+/** @param before the message as it was before the attempt @param message as it is now */
+function conclude(before: Waiting, message: Waiting, { exit, isUnknown }: SubmitEnd, tools: FlushTools): End {
   const { letter, text } = outcomeOfQueueResult({ exit, writeFailed: false, pid: 0 });
   if (letter === 'K') {
     remove(message);
@@ -121,11 +126,11 @@ function conclude(
     tools.tell(`${pathOf(message)} is refused for good, and is kept there: ${text}`);
     return refuse(message, tools);
   }
-  const unknownSince = isUnknown ? message.name.unknownSince : before.unknownSince;
+  const { unknownSince, hub } = isUnknown ? message.name : before.name;
   // A server that was reached may have something against this message only.
   const isPutOff = exit === QUEUE_EXIT.serverTemporary || exit === QUEUE_EXIT.connectionLost;
   const putOffAt = isPutOff ? Math.floor(tools.nowMs() / 1000) : message.name.putOffAt;
-  rename(message, { ...message.name, unknownSince, putOffAt });
+  rename(message, { ...message.name, unknownSince, hub, putOffAt });
   if (isPutOff) return 'put off';
   tools.tell(`stopped: ${text}`);
   return 'unreachable';

@@ -23,11 +23,14 @@ import { QUEUE_EXIT } from '../core/policy/outcome.ts';
 import { spillIfNeeded } from './spill.ts';
 import { type FlushTools, flushSpilled, type SubmitEnd } from './spill-flush.ts';
 import { listSpilled, openSpillFolder, ownUid } from './spill-folder.ts';
+import { hubNumber } from './spill-hub.ts';
 import { removeAbandoned } from './spilled-files.ts';
 
 const ENVELOPE = bytesOf('Fa@b\0Tc@d\0\0');
 const { accepted, refused, serverTemporary, connectTimeout, connectRefused, connectionLost } = QUEUE_EXIT;
 const DAY = 86_400;
+const SERVER = { host: '192.0.2.1', port: 628, hub: 'main' };
+const HUB = hubNumber(SERVER)!;
 
 let home: string;
 let shared: string;
@@ -51,6 +54,7 @@ function spill(text: string, exit: number = connectRefused) {
     home,
     exit,
     isUnknown: exit === connectionLost,
+    server: SERVER,
     message: [bytesOf(text)],
     envelope: ENVELOPE,
   });
@@ -71,7 +75,7 @@ describe('spillIfNeeded()', () => {
     assert.equal(kept.length, 4);
     for (const [i, file] of kept.entries()) {
       assert.equal(lstatSync(join(own(), file)).mode & 0o7777, 0o600);
-      assert.equal(/\.u\d+$/.test(file), i === 3, 'only the last may be with a server');
+      assert.equal(file.endsWith(`.h${HUB}`), i === 3, 'only the last may be with a server');
     }
     assert.equal(readFileSync(join(own(), kept[1]!), 'latin1'), 'Fa@b\0Tc@d\0\0exit 72\n');
   });
@@ -147,7 +151,10 @@ function replaceByFile(path: string): void {
 }
 
 /** A flush against a server that answers by the text of the message; what it was given and what was said. */
-async function flush(answer: (text: string) => number | SubmitEnd, more: Partial<FlushTools> = {}) {
+async function flush(
+  answer: (text: string) => number | SubmitEnd,
+  { isReached = true, ...more }: Partial<FlushTools> & { readonly isReached?: boolean } = {},
+) {
   const given: string[] = [];
   const said: string[] = [];
   const folder = openSpillFolder(shared, ownUid())!;
@@ -158,9 +165,10 @@ async function flush(answer: (text: string) => number | SubmitEnd, more: Partial
     nowMs: Date.now,
     tell: (line) => said.push(line),
     bytesMax: 1000,
-    submit: async (message, { sender, recipients }, again) => {
+    submit: async (message, { sender, recipients }, { hub, beforeRequest }) => {
       assert.deepEqual([sender, ...recipients].map(textOf), ['a@b', 'c@d']);
-      given.push(textOf(message) + (again ? ' again' : ''));
+      given.push(textOf(message) + (hub === undefined ? '' : ` for ${hub}`));
+      if (isReached && !beforeRequest(HUB)) return { exit: QUEUE_EXIT.writeError, isUnknown: false };
       const end = answer(textOf(message));
       return typeof end === 'number' ? { exit: end, isUnknown: end === connectionLost } : end;
     },
@@ -182,7 +190,7 @@ describe('flushSpilled()', () => {
     for (const text of ['1', '2', '3']) spill(text);
     const before = files();
     for (const exit of [connectTimeout, connectRefused, QUEUE_EXIT.network, QUEUE_EXIT.configuration]) {
-      const { given, sent, waiting } = await flush((text) => (text === '1' ? exit : accepted));
+      const { given, sent, waiting } = await flush(() => exit, { isReached: false });
       assert.deepEqual({ given, sent, waiting }, { given: ['1'], sent: 0, waiting: 3 });
       assert.deepEqual(files(), before);
     }
@@ -209,7 +217,7 @@ describe('flushSpilled()', () => {
       flush(
         () => {
           // As if the process ended here: what is on the disk is what the next one finds.
-          assert.match(files()[0] ?? '', /\.u\d+$/);
+          assert.match(files()[0] ?? '', /\.u\d+\.h\d+$/);
           throw new Killed();
         },
         { tell: () => assert.fail(new Killed()) },
@@ -217,16 +225,16 @@ describe('flushSpilled()', () => {
       Killed,
     );
     const { given } = await flush(() => accepted);
-    assert.deepEqual(given, ['1 again']);
+    assert.deepEqual(given, [`1 for ${HUB}`]);
   });
 
   it('remembers an unknown end, also over later failures that are none', async () => {
     spill('1');
     await flush(() => connectionLost);
-    assert.match(files()[0]!, /\.u\d+\.z\d+$/);
-    assert.deepEqual((await flush(() => serverTemporary)).given, ['1 again']);
-    assert.deepEqual((await flush(() => connectRefused)).given, ['1 again']);
-    assert.match(files()[0]!, /\.u\d+\.z\d+$/);
+    assert.match(files()[0]!, /\.u\d+\.h\d+\.z\d+$/);
+    assert.deepEqual((await flush(() => serverTemporary)).given, [`1 for ${HUB}`]);
+    assert.deepEqual((await flush(() => connectRefused, { isReached: false })).given, [`1 for ${HUB}`]);
+    assert.match(files()[0]!, /\.u\d+\.h\d+\.z\d+$/);
   });
 
   it('sends after a day what a server may have, and says that it may arrive twice', async () => {
@@ -241,7 +249,7 @@ describe('flushSpilled()', () => {
     const first = await flush((text) => (text === '1' ? refused : accepted));
     assert.deepEqual([first.sent, first.refused, first.waiting], [1, 1, 0]);
     assert.match(first.said.join(), /refused for good, and is kept there: mail server permanently rejected/);
-    assert.match(files().join(), /^\S+\.u\d+\.x\d+$/);
+    assert.match(files().join(), /^\S+\.u\d+\.h\d+\.x\d+$/);
     assert.deepEqual((await flush(() => accepted)).given, []);
   });
 
@@ -265,6 +273,19 @@ describe('flushSpilled()', () => {
     assert.match(said.join(), /spillbytes/);
   });
 
+  it('sends nothing that cannot be marked, and goes on with the others', async () => {
+    for (const text of ['1', '2']) spill(text);
+    const [first] = files();
+    const { given, sent, waiting } = await flush(
+      (text) => {
+        assert.equal(text, '2');
+        return accepted;
+      },
+      { bytesMax: 1000, nowMs: () => removeOnce(join(own(), first!)) },
+    );
+    assert.deepEqual([given, sent, waiting], [['1', '2'], 1, 0]);
+  });
+
   it('passes over what somebody removes meanwhile', async () => {
     for (const text of ['1', '2', '3']) spill(text);
     const second = join(own(), files()[1]!);
@@ -276,8 +297,29 @@ describe('flushSpilled()', () => {
   });
 });
 
+/** The time; the file is removed before it is told. */
+function removeOnce(path: string): number {
+  rmSync(path, { force: true });
+  return Date.now();
+}
+
 /** Stands for a process that ends. */
 class Killed extends Error {}
+
+describe('hubNumber()', () => {
+  it('is the same for all lines of a hub, and for no other', () => {
+    const lines = [
+      SERVER,
+      { host: '192.0.2.2', port: 1, hub: 'main' },
+      { host: '192.0.2.2', port: 628, hub: '' },
+      { host: '192.0.2.3', port: 628, hub: '' },
+    ];
+    const numbers = lines.map(hubNumber);
+    assert.equal(numbers[0], numbers[1]);
+    assert.equal(new Set(numbers).size, 3);
+    assert.equal(hubNumber({ host: '192.0.2.2', port: 628 }), undefined);
+  });
+});
 
 describe('removeAbandoned()', () => {
   it('removes files that were never finished, after some hours', () => {

@@ -3,6 +3,7 @@
 // wrong leaves the temporary failure that there was, so that the caller keeps the message.
 
 import { closeSync, constants, existsSync, fsyncSync, openSync, renameSync, unlinkSync } from 'node:fs';
+import type { ServerAddress } from '../core/format/server-list.ts';
 import { compareArrival, formatSpillName, nextSpillName, type SpillName } from '../core/format/spill-name.ts';
 import { formatSpilled } from '../core/format/spilled-message.ts';
 import { QUEUE_EXIT } from '../core/policy/outcome.ts';
@@ -17,6 +18,7 @@ import {
   type SpillFolder,
   type SpillSettings,
 } from './spill-folder.ts';
+import { hubNumber } from './spill-hub.ts';
 
 /** A message that no server took, and how the attempt ended. */
 export interface Spilling {
@@ -25,6 +27,8 @@ export interface Spilling {
   readonly exit: number;
   /** Whether a server may have the message although the exit code is a temporary failure. */
   readonly isUnknown: boolean;
+  /** Which one. */
+  readonly server: ServerAddress | undefined;
   readonly message: readonly Uint8Array[];
   readonly envelope: Uint8Array;
 }
@@ -66,7 +70,7 @@ export function spillIfNeeded(spilling: Spilling): Spilled {
 }
 
 /** @returns the folder */
-function keep(settings: SpillSettings, { isUnknown, message, envelope }: Spilling): string {
+function keep(settings: SpillSettings, { isUnknown, server, message, envelope }: Spilling): string {
   const parts = formatSpilled(envelope, message);
   if (parts === undefined) throw new Error('its envelope is malformed');
   const folder = openSpillFolder(settings.path, ownUid(), true)!;
@@ -78,7 +82,8 @@ function keep(settings: SpillSettings, { isUnknown, message, envelope }: Spillin
     const nowMs = Date.now();
     const name = nextSpillName(nowMs, process.pid, size, last);
     // Only the server that may have it, and only by this very request, can tell.
-    store(folder, parts, isUnknown ? { ...name, unknownSince: Math.floor(nowMs / 1000) } : name);
+    const doubt = { unknownSince: Math.floor(nowMs / 1000), hub: server && hubNumber(server) };
+    store(folder, parts, isUnknown ? { ...name, ...doubt } : name);
     return folder.path;
   } finally {
     closeSync(folder.descriptor);

@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { hubNumber } from '../../src/client/spill-hub.ts';
 import { programUnderTest } from '../support/client-vectors.ts';
 import { type FakeServer, type ServerStep, startFakeServer } from '../support/fake-qmqp-server.ts';
 import { missingPeers } from '../support/peers.ts';
@@ -208,19 +209,20 @@ describe('mini-qmail flush', { skip }, () => {
     assert.match(kept()[0] ?? '', /\.u\d+$/, 'the server may have it');
   });
 
-  it('gives what a hub may have to nobody but a hub', async () => {
+  it('gives what a hub may have to nobody but this hub', async () => {
     home.sendmail('\nx\n');
     const [file] = kept();
-    const doubtful = `${file}.u${Math.floor(Date.now() / 1000)}`;
+    const main = hubNumber({ host: '', port: 0, hub: 'main' });
+    const doubtful = `${file}.u${Math.floor(Date.now() / 1000)}.h${main}`;
     renameSync(join(home.folder, own, file!), join(home.folder, own, doubtful));
     const other = await listen(...ACCEPTS);
-    home.control('qmqpservers', `qmqp://127.0.0.1:${other.port}\n${NOWHERE} hub`);
+    home.control('qmqpservers', `qmqp://127.0.0.1:${other.port}\n${NOWHERE} hub=main`);
     assert.equal((await home.startFlush().ended).status, 111);
     assert.deepEqual([other.received.length, kept()], [0, [doubtful]]);
 
     const hub = await startFakeServer('127.0.0.1', 0, ACCEPTS);
     try {
-      home.control('qmqpservers', `qmqp://127.0.0.1:${other.port}\nqmqp://127.0.0.1:${hub.port} hub`);
+      home.control('qmqpservers', `qmqp://127.0.0.1:${other.port}\nqmqp://127.0.0.1:${hub.port} hub=main`);
       assert.equal((await home.startFlush().ended).status, 0);
       assert.match(
         hub.received[0]?.toString('latin1') ?? '',

@@ -1,6 +1,6 @@
 // Names of messages that are kept on a client while no server takes mail. A name says all that must be known before the file
 // is opened: its place in the order of arrival, how long it must be, and what came of it so far:
-//   SECONDS.MICROSECONDS.PID.BYTES[.uSECONDS][.zSECONDS][.xSECONDS]
+//   SECONDS.MICROSECONDS.PID.BYTES[.uSECONDS][.hHUB][.zSECONDS][.xSECONDS]
 // Invariant: a name has one meaning and a meaning one name; every other name is somebody else's, and undefined.
 
 /** What a name says; times are seconds since 1970. */
@@ -15,6 +15,8 @@ export interface SpillName {
   readonly size: number;
   /** When it was first on its way to a server without anybody knowing how that ended. */
   readonly unknownSince?: number | undefined;
+  /** The hub that may have it: a number that its lines in a server list have in common. */
+  readonly hub?: number | undefined;
   /** When a server that could be reached last put it off. */
   readonly putOffAt?: number | undefined;
   /** When it was refused for good. */
@@ -32,6 +34,7 @@ export function formatSpillName(name: SpillName): string {
   while (micros.length < MICROSECONDS_DIGITS) micros = `0${micros}`;
   let text = `${name.seconds}.${micros}.${name.pid}.${name.size}`;
   if (name.unknownSince !== undefined) text += `.u${name.unknownSince}`;
+  if (name.hub !== undefined) text += `.h${name.hub}`;
   if (name.putOffAt !== undefined) text += `.z${name.putOffAt}`;
   if (name.refusedAt !== undefined) text += `.x${name.refusedAt}`;
   return text;
@@ -52,11 +55,12 @@ export function parseSpillName(text: string): SpillName | undefined {
     size,
   };
   for (const mark of marks) {
-    const time = numberOf(mark.substring(1));
-    if (time < 0) return undefined;
-    if (mark.charAt(0) === 'u') name.unknownSince = time;
-    else if (mark.charAt(0) === 'z') name.putOffAt = time;
-    else name.refusedAt = time;
+    const value = numberOf(mark.substring(1));
+    if (value < 0) return undefined;
+    if (mark.charAt(0) === 'u') name.unknownSince = value;
+    else if (mark.charAt(0) === 'h') name.hub = value;
+    else if (mark.charAt(0) === 'z') name.putOffAt = value;
+    else name.refusedAt = value;
   }
   // Leading zeros, marks twice, unknown or in another order do not come back as they were.
   return microseconds <= MICROSECONDS_MAX && formatSpillName(name) === text ? name : undefined;
