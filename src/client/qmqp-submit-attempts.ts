@@ -113,7 +113,7 @@ async function tryConnection(
   if ('exit' in ready) return ready;
   if (beforeRequest?.(server) === false) {
     socket.destroy();
-    return { exit: QUEUE_EXIT.writeError, final: true };
+    return { exit: QUEUE_EXIT.readError, final: true };
   }
   const pieces = readPieces(request);
   const result = await converse(ready, server.gzip ? compressRequest(pieces) : pieces, clock);

@@ -168,7 +168,7 @@ async function flush(
     submit: async (message, { sender, recipients }, { hub, beforeRequest }) => {
       assert.deepEqual([sender, ...recipients].map(textOf), ['a@b', 'c@d']);
       given.push(textOf(message) + (hub === undefined ? '' : ` for ${hub}`));
-      if (isReached && !beforeRequest(HUB)) return { exit: QUEUE_EXIT.writeError, isUnknown: false };
+      if (isReached && !beforeRequest(HUB)) return { exit: QUEUE_EXIT.readError, isUnknown: false };
       const end = answer(textOf(message));
       return typeof end === 'number' ? { exit: end, isUnknown: end === connectionLost } : end;
     },
