@@ -3,6 +3,7 @@
 
 import { chooseQueueProgram } from '../client/open-queue-program.ts';
 import { readQmqpServers } from '../client/qmqp-submit.ts';
+import { readSpillSettings } from '../client/spill-folder.ts';
 import { parseControlList } from '../core/format/control-file.ts';
 import {
   formatServer,
@@ -13,6 +14,7 @@ import {
 import { formatOptions } from '../core/format/server-list-options.ts';
 import { formatPlace } from '../core/format/server-list-place.ts';
 import { readFileIfPresent } from '../host/control.ts';
+import { reasonOf } from '../host/system-error.ts';
 import { showBytes } from './show-bytes.ts';
 
 const LF = 10;
@@ -60,7 +62,19 @@ export function findRoute(
   const others = found.servers.length - 1;
   const reason = others > 0 ? `${first.where}, the first of ${others + 1}` : first.where;
   const target = formatPlace(server).replace('qmqp://', '');
-  return { kind: 'qmqp', target, reason, notes };
+  return { kind: 'qmqp', target, reason, notes: [...notes, ...noteOnSpill(home)] };
+}
+
+/** Where a message waits that no server takes. */
+function noteOnSpill(home: string): string[] {
+  try {
+    const spill = readSpillSettings(home);
+    return spill === undefined
+      ? []
+      : [`control/spilldir: if no server takes it for now, it waits in ${spill.path}`];
+  } catch (error) {
+    return [reasonOf(error)];
+  }
 }
 
 /** What is to be known about an entry of the list. @param isFirst whether the route tells already where it leads */

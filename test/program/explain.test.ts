@@ -132,6 +132,12 @@ test('explain tells the whole list of servers, what each is asked for, and what 
   });
 });
 
+test('explain tells where mail waits that no server takes', async () => {
+  const control = { qmqpservers: '10.0.0.1\n', spilldir: '/var/spool/x\n' };
+  const { stdout } = await explain({ args: ['sendmail', '-t'], control });
+  assert.match(stdout, /\n +control\/spilldir: if no server takes it for now, it waits in \/var\/spool\/x\n/);
+});
+
 test('explain ends as the program would: refused, or no server', async () => {
   const refused = await explain({ args: ['sendmail', '-t'], message: 'To: )\x1b[31m\n' });
   assert.equal(refused.exit, 100);
