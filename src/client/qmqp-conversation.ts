@@ -68,10 +68,11 @@ class Conversation {
 
   /** The connection is lost. */
   #fail(error?: Error): void {
-    const isRefusal = error !== undefined && this.#options.ready.provesRefusal?.(error) === true;
+    const { provesRefusal, explain = reasonOf } = this.#options.ready;
+    const isRefusal = error !== undefined && provesRefusal?.(error) === true;
     const final = this.#phase === 'reading' && !isRefusal;
     const when = this.#phase === 'writing' ? 'sending the request' : this.#session.where;
-    const reason = `connection lost while ${when}${error === undefined ? '' : ` (${reasonOf(error)})`}`;
+    const reason = `connection lost while ${when}${error === undefined ? '' : ` (${explain(error)})`}`;
     this.#end({ exit: QUEUE_EXIT.connectionLost, final, isUnknown: final, reason });
   }
 

@@ -44,9 +44,11 @@ export async function secureConnection(
   // Node has no option for it here; the answer may come after the server has said that it reads no more.
   secure.allowHalfOpen = true;
   return new Promise((resolve, reject) => {
-    secure.once('secureConnect', () => resolve({ stream: secure, provesRefusal }));
+    secure.once('secureConnect', () => resolve({ stream: secure, provesRefusal, explain }));
     // Stays: there may be more than one error, and nobody else listens before the caller does.
-    secure.on('error', (error) => reject(explain(error, name)));
+    secure.on('error', (cause) =>
+      reject(new Error(`TLS with ${name} failed: ${explainHandshake(cause)}`, { cause })),
+    );
     secure.once('close', () => reject(new Error(`TLS with ${name} failed: it closed the connection`)));
   });
 }
@@ -93,11 +95,15 @@ function provesRefusal(error: Error): boolean {
   return code.startsWith('ERR_SSL_') && code.includes('_ALERT_') && handshakeFault(code) !== undefined;
 }
 
-function explain(error: Error, name: string): Error {
+function explainHandshake(error: Error): string {
   const code = errorCode(error) ?? '';
-  let words = handshakeFault(code) ?? reasonOf(error);
-  if (isCertificateFault(code)) words = `its certificate ${certificateFault(code)}`;
-  else if (code === WRONG_NAME) words = 'its certificate is for another name';
-  else if (code === 'ECONNRESET') words = 'it closed the connection; it may not speak TLS';
-  return new Error(`TLS with ${name} failed: ${words}`, { cause: error });
+  if (isCertificateFault(code)) return `its certificate ${certificateFault(code)}`;
+  if (code === WRONG_NAME) return 'its certificate is for another name';
+  if (code === 'ECONNRESET') return 'it closed the connection; it may not speak TLS';
+  return explain(error);
+}
+
+function explain(error: Error): string {
+  // OpenSSL ends its own with a line feed.
+  return handshakeFault(errorCode(error) ?? '') ?? reasonOf(error).trim();
 }

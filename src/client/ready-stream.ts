@@ -11,4 +11,6 @@ export interface ReadyStream {
    * server refuses a certificate only then. Without this function no error does.
    */
   readonly provesRefusal?: (error: Error) => boolean;
+  /** An error in words for people, if it has better ones than its own. */
+  readonly explain?: (error: Error) => string;
 }

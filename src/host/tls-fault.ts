@@ -29,6 +29,7 @@ const HANDSHAKE_FAULTS: readonly (readonly [part: string, words: string])[] = [
   ['ALERT_UNSUPPORTED_CERTIFICATE', 'it refuses our certificate'],
   ['ALERT_CERTIFICATE_UNKNOWN', 'it refuses our certificate'],
   ['ALERT_ACCESS_DENIED', 'it refuses our certificate'],
+  ['ALERT_HANDSHAKE_FAILURE', 'it has nothing in common with us, or asks for a certificate'],
 ];
 
 /** What a certificate is or does wrong, by the code of a verification: words behind "the certificate". */

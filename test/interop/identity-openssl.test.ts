@@ -8,7 +8,8 @@ import { test } from 'node:test';
 import { signRequest } from '../../src/setup/identity-authority.ts';
 import { HubProcess, qmqpRequest } from '../support/hub-process.ts';
 import { makeIdentities } from '../support/identities.ts';
-import { findPeer, missingPeers, runPeer } from '../support/peers.ts';
+import { accepting, findPeer, freePort, missingPeers, runPeer } from '../support/peers.ts';
+import { TlsHub } from '../support/tls-hub.ts';
 
 const skip = missingPeers('openssl');
 const NOW_MS = Date.now();
@@ -120,4 +121,36 @@ test("openssl's client hands over a message with TLS 1.2 and 1.3, known by its c
   await hub.untilLogged(/^accepted .* identity=web1\.example tls=TLSv1\.3 /m);
   assert.equal(await hub.end(), 0);
   people.remove();
+});
+
+test('a server that refuses our certificate by an alert has nothing, and the next one gets the message', {
+  skip,
+}, async () => {
+  const hub = new TlsHub();
+  await hub.listen();
+  const port = await freePort();
+  const file = (name: string) => join(hub.people.hub, 'control/tls', name);
+  const home = hub.people.addStranger();
+  for (const version of ['-tls1_2', '-tls1_3']) {
+    const words = ['s_server', '-accept', `127.0.0.1:${port}`, version, '-quiet', '-Verify', '1'];
+    const files = ['-cert', file('hub.pem'), '-key', file('hub.key'), '-CAfile', file('ca.pem')];
+    const server = spawn(findPeer('openssl')!, [...words, ...files, '-verify_return_error'], {
+      stdio: 'ignore',
+    });
+    try {
+      await accepting(port);
+      const strict = `qmqps://127.0.0.1:${port}`;
+      const alone = await hub.submit(home, strict);
+      assert.equal(alone.exit, 74, version);
+      assert.match(alone.reason ?? '', /asks for a certificate/);
+      assert.equal((await hub.submit(home, strict, hub.plain())).exit, 0, version);
+      assert.equal(hub.messages.length, 1);
+      hub.messages = [];
+    } finally {
+      const ended = new Promise((resolve) => server.on('close', resolve));
+      server.kill();
+      await ended;
+    }
+  }
+  await hub.close();
 });
