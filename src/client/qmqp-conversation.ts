@@ -49,6 +49,8 @@ class Conversation {
   readonly #options: ConversationOptions;
   readonly #socket: Socket;
   readonly #session = new QmqpClientSession();
+  /** The kernel may have the last byte of the request, though nobody has said so. */
+  #mayBeWhole = false;
   /** The chunk after the one that is being written. */
   #ahead: Uint8Array | undefined;
   #cancelTimer: () => void = () => {};
@@ -70,7 +72,7 @@ class Conversation {
   #fail(error?: Error): void {
     const { provesRefusal, explain = reasonOf } = this.#options.ready;
     const isRefusal = error !== undefined && provesRefusal?.(error) === true;
-    const final = this.#phase === 'reading' && !isRefusal;
+    const final = (this.#phase === 'reading' || this.#mayBeWhole) && !isRefusal;
     const when = this.#phase === 'writing' ? 'sending the request' : this.#session.where;
     const reason = `connection lost while ${when}${error === undefined ? '' : ` (${explain(error)})`}`;
     this.#end({ exit: QUEUE_EXIT.connectionLost, final, isUnknown: final, reason });
@@ -78,8 +80,8 @@ class Conversation {
 
   /** Nothing happens within the time limit. */
   #giveUp(): void {
-    const final = this.#phase === 'reading';
-    const when = final ? this.#session.where : 'sending the request';
+    const final = this.#phase === 'reading' || this.#mayBeWhole;
+    const when = this.#phase === 'reading' ? this.#session.where : 'sending the request';
     const reason = `nothing came in time while ${when}`;
     this.#end({ exit: QUEUE_EXIT.connectionLost, final, isUnknown: final, isSilent: true, reason });
   }
@@ -94,6 +96,8 @@ class Conversation {
       this.#read();
       return;
     }
+    // A socket tells in the moment in which the kernel has all; TLS a turn of the event loop later.
+    this.#mayBeWhole = this.#ahead === undefined && 'encrypted' in this.#socket;
     this.#socket.write(chunk, (error) => {
       if (error || this.#phase !== 'writing') return;
       if (this.#ahead === undefined) this.#read();
