@@ -7,7 +7,7 @@ import { readSmtpdControls } from '../gate/smtpd-controls.ts';
 import { reasonOf } from '../host/system-error.ts';
 import { entriesIn, lineIn } from './control-values.ts';
 import { type Finding, Findings, plural } from './finding.ts';
-import { faultOfRules, judgeRelayRules } from './strangers.ts';
+import { faultOfRules, judgeRelayRules, tellFault } from './strangers.ts';
 
 /** Folders in which rules of tcpserver usually are. */
 const RULES_FOLDERS: readonly string[] = ['/etc', '/etc/tcp', '/etc/tcprules.d', '/etc/qmail'];
@@ -72,7 +72,7 @@ function usualRules(): string[] {
 function checkRules(cdb: string, isUsed: boolean, found: Findings): void {
   const fault = isUsed ? faultOfRules(cdb) : undefined;
   if (fault !== undefined) {
-    found.error(cdb, `tcpserver lets nobody in: ${fault}`, 'run tcprules');
+    tellFault(cdb, fault, found);
     return;
   }
   if (isUsed) judgeRelayRules(cdb, found);

@@ -17,7 +17,7 @@ import { readQmqpTls } from '../hub/qmqp-listeners.ts';
 import { showBytes } from '../setup/show-bytes.ts';
 import { entriesIn, numberIn } from './control-values.ts';
 import { type Finding, Findings } from './finding.ts';
-import { faultOfRules, judgeRelayRules, judgeStrangers } from './strangers.ts';
+import { faultOfRules, judgeRelayRules, judgeStrangers, tellFault } from './strangers.ts';
 
 /** Reads a file as the hub does at its start. @throws Error that says what is wrong */
 type Reader = (home: string) => unknown;
@@ -49,6 +49,8 @@ export interface HubRules {
   readonly rules: string | undefined;
   /** What holds for SMTP. */
   readonly smtpRules: string | undefined;
+  /** Whether there are such files, and this user cannot know which. */
+  readonly hidesRules: boolean;
 }
 
 /** Judges the control files of a hub. */
@@ -110,12 +112,16 @@ function checkNumbers(home: string, found: Findings): void {
     );
 }
 
-function checkStrangers(home: string, { rules, smtpRules }: HubRules): Finding[] {
+function checkStrangers(home: string, { rules, smtpRules, hidesRules }: HubRules): Finding[] {
   const found = new Findings('hub');
+  if (hidesRules) {
+    found.note('hub', 'runs with rules in a folder that this user cannot see', 'run the doctor as root');
+    return found.list;
+  }
   for (const path of new Set([rules, smtpRules])) {
     const fault = path && faultOfRules(path);
     if (fault === undefined) continue;
-    found.error(path!, `lets nobody in: ${fault}`, 'make it: run tcprules');
+    tellFault(path!, fault, found);
     return found.list;
   }
   if (rules !== undefined) {

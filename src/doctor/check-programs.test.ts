@@ -22,7 +22,14 @@ function program(path: string, first = `#!${process.execPath}`): void {
 
 /** A list host needs one program, so that the others are not in the way. */
 function look(change: Partial<Installation> = {}, ...systemPaths: string[]): string[] {
-  const installation = { home, ownBin: `${home}/bin`, roles: ['list'], hasQueue: false, env: {} } as const;
+  const installation = {
+    home,
+    ownBin: `${home}/bin`,
+    roles: ['list'],
+    hasQueue: false,
+    isRecorded: true,
+    env: {},
+  } as const;
   return checkPrograms({ ...installation, ...change }, systemPaths)
     .filter(({ state }) => state !== 'ok')
     .map(({ state, subject, seen }) => `${state} ${subject.replace(`${home}/`, '')} ${seen}`);
@@ -45,6 +52,12 @@ test('checkPrograms() tells a program that is missing, leads nowhere, or cannot 
 function lookAtQueueProgram(): string[] {
   return look({ roles: ['client'] }).filter((text) => text.includes('bin/qmail-queue '));
 }
+
+test('checkPrograms() misses no program where somebody else has put them together', () => {
+  assert.deepEqual(look({ isRecorded: false }), []);
+  symlinkSync('gone', `${home}/bin/qmail-qmqpc`);
+  assert.deepEqual(look({ isRecorded: false }), ['error bin/qmail-qmqpc is a link that leads to nothing']);
+});
 
 test('checkPrograms() tells what the queue program is', () => {
   const path = `${home}/bin/qmail-queue`;

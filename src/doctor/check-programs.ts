@@ -23,7 +23,7 @@ const QUEUE_PROGRAM = 'qmail-queue';
 
 /** Looks at HOME/bin and at the names of sendmail on this host. */
 export function checkPrograms(
-  { home, ownBin, roles, env }: Installation,
+  { home, ownBin, roles, isRecorded, env }: Installation,
   systemPaths: readonly string[] = SENDMAIL_PATHS,
 ): Finding[] {
   const found = new Findings('programs');
@@ -32,8 +32,10 @@ export function checkPrograms(
   const isOwn = existsSync(bin);
   const { programs, links } = partsOf(roles);
   if (isOwn) {
-    for (const program of programs) checkStart(`${bin}/${program}`, found);
-    if (found.list.length === 0) found.ok(bin, `${programs.length} programs can start`);
+    const paths = programs.map((program) => `${bin}/${program}`);
+    const wanted = isRecorded ? paths : paths.filter((path) => lstatSync(path, { throwIfNoEntry: false }));
+    for (const path of wanted) checkStart(path, found);
+    if (found.list.length === 0) found.ok(bin, `${wanted.length} programs can start`);
     if (roles.some((role) => role !== 'list'))
       checkQueueProgram(bin, ownBin, links[QUEUE_PROGRAM] ?? 'qmail-qmqpc', found);
   } else found.note(bin, `is not there: the programs in ${ownBin} are used`);

@@ -26,7 +26,7 @@ async function look(
   role: Installation['roles'][number] = 'client',
 ): Promise<string[]> {
   const env = { QMQPSERVERS: list };
-  const installation = { home, ownBin: '/', roles: [role], hasQueue: false, env };
+  const installation = { home, ownBin: '/', roles: [role], hasQueue: false, isRecorded: false, env };
   const { findings, servers } = checkServerList(installation);
   const tried = await checkServers(
     { servers },
@@ -62,7 +62,14 @@ test('entries that are passed over, ignored in part, or there twice are told', a
     'note QMQPSERVERS qmqp://10.0.0.1:628 is there more than once',
   ]);
   writeFileSync(join(home, 'control/qmqpservers'), '10.0.0.1:2628\nqmqp://10.0.0.2\n');
-  const list = checkServerList({ home, ownBin: '/', roles: ['client'], hasQueue: false, env: {} });
+  const list = checkServerList({
+    home,
+    ownBin: '/',
+    roles: ['client'],
+    hasQueue: false,
+    isRecorded: false,
+    env: {},
+  });
   assert.deepEqual(
     list.findings.map(({ state, subject }) => `${state} ${subject}`),
     ['note control/qmqpservers:1'],

@@ -14,7 +14,7 @@ import { judgeDisk } from './check-disk.ts';
 import { checkEnvironment } from './check-environment.ts';
 import { checkGateway } from './check-gateway.ts';
 import { judgeHub } from './check-hub.ts';
-import { checkHubControls } from './check-hub-controls.ts';
+import { checkHubControls, type HubRules } from './check-hub-controls.ts';
 import { runChecks } from './doctor-command.ts';
 import type { Finding } from './finding.ts';
 import { formatFindings } from './format-findings.ts';
@@ -204,11 +204,8 @@ function compile(path: string, rules: string): void {
   writeFileSync(path, compiled.cdb);
 }
 
-function hubRules(
-  rules?: string,
-  smtpRules?: string,
-): { rules: string | undefined; smtpRules: string | undefined } {
-  return { rules, smtpRules };
+function hubRules(rules?: string, smtpRules?: string): HubRules {
+  return { rules, smtpRules, hidesRules: false };
 }
 
 describe("a hub's control files", () => {
@@ -295,11 +292,22 @@ test('findHub() and findTcpserverRules() read command lines', () => {
     },
     { pid: 3, folder: '/', words: ['tail', 'hub', '--home', '/srv/mail'] },
     { pid: 4, folder: '/etc', words: ['tcpserver', '-vRx', 'smtp.cdb', '0', '25', 'bin/qmail-smtpd'] },
+    {
+      pid: 6,
+      folder: '/etc',
+      words: [...node.slice(0, 1), '/t.cjs', 'bin/tcpserver', '-lx.y', '0', '25', 'qmail-smtpd'],
+    },
+    { pid: 8, folder: undefined, words: ['tcpserver', '-x', 'hidden.cdb', '0', '25', 'qmail-smtpd'] },
+    { pid: 9, folder: undefined, words: [...node, 'hub', '--home', '/srv/hidden', '--rules', 'r.cdb'] },
     { pid: 5, folder: '/etc', words: ['tcpserver', '-xpop.cdb', '0', '110', 'qmail-popup'] },
   ];
   const hub = findHub(processes, '/srv/mail');
   assert.deepEqual([hub?.pid, hub?.options.get('qmqp'), hub?.rules], [2, '[::]:628', '/srv/r.cdb']);
   assert.equal(hub?.smtpRules, '/srv/r.cdb');
+  assert.equal(hub?.hidesRules, false);
+  const hidden = findHub(processes, '/srv/hidden');
+  assert.deepEqual([hidden?.rules, hidden?.hidesRules], [undefined, true]);
+  assertFound(checkHubControls(home, hidden!), /^note hub runs with rules/);
   assert.equal(findHub(processes, '/nowhere'), undefined);
   assert.deepEqual(findTcpserverRules(processes, 'qmail-smtpd'), ['/etc/smtp.cdb']);
 });
@@ -344,7 +352,7 @@ describe('a gateway', () => {
     control('me', 'gate.example\n');
     control('rcpthosts', 'example.org\n');
     const cdb = join(home, 'smtp.cdb');
-    assertFound(look(cdb), /^error smtp\.cdb tcpserver lets nobody in: .*ENOENT/);
+    assertFound(look(cdb), /^error smtp\.cdb lets nobody in: .*ENOENT/);
     compile(cdb, ':allow,RELAYCLIENT=""\n');
     assertFound(look(cdb), /^error smtp\.cdb lets the whole world/);
     compile(cdb, '10.:allow,RELAYCLIENT=""\n:allow\n');

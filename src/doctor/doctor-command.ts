@@ -52,7 +52,7 @@ const STDOUT = 1;
 /** Something is wrong that loses, refuses or misdirects mail. */
 const EXIT_ERRORS = 1;
 
-const NO_RULES = { rules: undefined, smtpRules: undefined };
+const NO_RULES = { rules: undefined, smtpRules: undefined, hidesRules: false };
 
 type Check = readonly [name: string, run: () => readonly Finding[] | Promise<readonly Finding[]>];
 

@@ -2,13 +2,15 @@
 // a tcpserver uses. What belongs to other users may not be visible, and is then as if it were not there.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
+import { bytesOf, textOf } from '../core/bytes/bytes.ts';
+import { parseShortOptions } from '../core/format/short-options.ts';
 
-/** A process: its words, and the folder that relative paths begin in. */
+/** A process: its words, and the folder that relative paths begin in, which only its own user and root can see. */
 export interface SeenProcess {
   readonly pid: number;
   readonly words: readonly string[];
-  readonly folder: string;
+  readonly folder: string | undefined;
 }
 
 /** Lists the processes whose words can be seen. */
@@ -31,12 +33,18 @@ export function listProcesses(proc = '/proc'): SeenProcess[] {
     });
 }
 
-function folderOf(link: string): string {
+function folderOf(link: string): string | undefined {
   try {
     return readlinkSync(link);
   } catch {
-    return '/';
+    return undefined;
   }
+}
+
+/** The absolute path of one that a process was given; undefined if it cannot be known. */
+function absolute(path: string | undefined, folder: string | undefined): string | undefined {
+  if (path === undefined || isAbsolute(path)) return path;
+  return folder === undefined ? undefined : resolve(folder, path);
 }
 
 /** Options of a hub that runs, as its command line says. */
@@ -46,6 +54,8 @@ export interface RunningHub {
   /** The files of `--rules`, and of the rules for SMTP if it is taken; absolute. */
   readonly rules: string | undefined;
   readonly smtpRules: string | undefined;
+  /** Whether there are such files, and this user cannot know which. */
+  readonly hidesRules: boolean;
 }
 
 /** The hub of a home; undefined if none can be seen. Only one that was given its home by `--home` is known. */
@@ -55,14 +65,14 @@ export function findHub(processes: readonly SeenProcess[], home: string): Runnin
     if (at < 1 || !words.slice(0, at).some((word) => /(?:^|\/)mini-qmail(?:\.\w+)?$/.test(word))) continue;
     const options = readOptions(words.slice(at + 1));
     const given = options.get('home');
-    if (given === undefined || resolve(folder, given) !== home) continue;
+    if (absolute(given, folder)?.replace(/\/$/, '') !== home) continue;
     const rules = options.get('rules');
     const forSmtp =
       options.has('smtp') || options.has('lmtp') ? (options.get('smtp-rules') ?? rules) : undefined;
-    const [all, smtp] = [rules, forSmtp].map((path) =>
-      path === undefined ? undefined : resolve(folder, path),
-    );
-    return { pid, options, rules: all, smtpRules: smtp };
+    const [all, smtp] = [rules, forSmtp].map((path) => absolute(path, folder));
+    const hidesRules =
+      (rules !== undefined && all === undefined) || (forSmtp !== undefined && smtp === undefined);
+    return { pid, options, rules: all, smtpRules: smtp, hidesRules };
   }
   return undefined;
 }
@@ -78,16 +88,17 @@ function readOptions(words: readonly string[]): Map<string, string> {
   return options;
 }
 
+/** As both tcpservers, ours and the original. */
+const TCPSERVER_GRAMMAR = { plain: '1UXpPhHrRoOdDqQv', withArgument: 'cxBgublt', withRest: '' };
+
 /** The rules files of every tcpserver that runs a program, absolute. @param program as `qmail-smtpd` */
 export function findTcpserverRules(processes: readonly SeenProcess[], program: string): string[] {
   const files = processes.flatMap(({ words, folder }) => {
-    const isTcpserver = words.slice(0, 4).some((word) => /(?:^|\/)tcpserver(?:\.\w+)?$/.test(word));
-    if (!isTcpserver || !words.some((word) => word === program || word.endsWith(`/${program}`))) return [];
-    const found = words.findIndex((word) => /^-[A-Za-z]*x/.test(word));
-    if (found < 0) return [];
-    const [, inWord = ''] = /^-[A-Za-z]*?x(.*)$/.exec(words[found]!) ?? [];
-    const path = inWord === '' ? words[found + 1] : inWord;
-    return path === undefined ? [] : [resolve(folder, path)];
+    const at = words.slice(0, 4).findLastIndex((word) => /(?:^|\/)tcpserver(?:\.\w+)?$/.test(word));
+    if (at < 0 || !words.some((word) => word === program || word.endsWith(`/${program}`))) return [];
+    const { options } = parseShortOptions(words.slice(at + 1).map(bytesOf), TCPSERVER_GRAMMAR);
+    const given = options.findLast(({ letter }) => letter === 'x')?.argument;
+    return absolute(given && textOf(given), folder) ?? [];
   });
   return [...new Set(files)];
 }

@@ -13,6 +13,8 @@ export interface Installation {
   /** Folder of our own programs. */
   readonly ownBin: string;
   readonly roles: readonly Role[];
+  /** Whether `mini-qmail install` has made it; then all programs of its roles belong there. */
+  readonly isRecorded: boolean;
   /** Whether a hub has its queue here; a hub may have its home elsewhere than its programs. */
   readonly hasQueue: boolean;
   readonly env: { readonly [name: string]: string | undefined };
@@ -22,10 +24,11 @@ export interface Installation {
 export function findInstallation(from: Pick<Installation, 'home' | 'ownBin' | 'env'>): Installation {
   const { home } = from;
   const hasQueue = existsSync(`${home}/queue/journal`) || existsSync(`${home}/queue/index.sqlite`);
-  const roles = recordedRoles(home) ?? guessRoles(home, hasQueue);
+  const recorded = recordedRoles(home);
+  const roles = recorded ?? guessRoles(home, hasQueue);
   // What runs here counts, whatever it was installed for.
   const all = hasQueue && !roles.includes('hub') ? [...roles, 'hub' as const] : roles;
-  return { ...from, hasQueue, roles: all };
+  return { ...from, hasQueue, roles: all, isRecorded: recorded !== undefined };
 }
 
 function recordedRoles(home: string): readonly Role[] | undefined {

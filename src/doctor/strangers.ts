@@ -43,3 +43,10 @@ export function faultOfRules(path: string): string | undefined {
   const verdict = judgeBySmtpRules(path)(STRANGERS[0]!);
   return verdict.allow || verdict.reason === `denied by ${path}` ? undefined : verdict.reason;
 }
+
+/** Tells of rules that cannot be read. @param fault as {@link faultOfRules} gives it */
+export function tellFault(path: string, fault: string, found: Findings): void {
+  // The server's user may read more.
+  if (/EACCES/.test(fault)) found.note(path, 'this user may not read it', 'run the doctor as root');
+  else found.error(path, `lets nobody in: ${fault}`, 'make it: run tcprules');
+}
