@@ -8,6 +8,7 @@ import {
   parseTlsClientRule,
   type TlsClientRule,
 } from '../core/format/tls-clients.ts';
+import { commonNameOf, fingerprintOf } from '../host/certificate-facts.ts';
 import { readControlList } from '../host/control.ts';
 import { certificateFault } from '../host/tls-fault.ts';
 
@@ -39,11 +40,6 @@ export function readTlsClients(home: string): JudgeCertificate | undefined {
     return rule;
   });
   return judgeByRules(rules);
-}
-
-/** The fingerprint of a certificate in the form that control/tlsclients has it in. */
-export function fingerprintOf(certificate: X509Certificate): string {
-  return `sha256:${digitsOf(certificate)}`;
 }
 
 /** What a certificate calls its holder, whether or not that is true: its common name, else its first name in DNS. */
@@ -86,8 +82,8 @@ function dateFault({ validFromDate, validToDate }: X509Certificate, nowMs: numbe
   return validFromDate.getTime() > nowMs ? certificateFault('CERT_NOT_YET_VALID') : undefined;
 }
 
-function digitsOf({ fingerprint256 }: X509Certificate): string {
-  return fingerprint256.replaceAll(':', '').toLowerCase();
+function digitsOf(certificate: X509Certificate): string {
+  return fingerprintOf(certificate).slice('sha256:'.length);
 }
 
 /** All names that could be a host's, the common name first. */
@@ -95,14 +91,6 @@ function namesOf(certificate: X509Certificate): string[] {
   const common = commonNameOf(certificate);
   const names = [...(common === undefined ? [] : [common]), ...dnsNamesOf(certificate)];
   return [...new Set(names.map((name) => name.toLowerCase()).filter(isIdentityName))];
-}
-
-/** The most exact one: it comes last. */
-function commonNameOf({ subject }: X509Certificate): string | undefined {
-  return (subject ?? '')
-    .split('\n')
-    .findLast((part) => part.startsWith('CN='))
-    ?.slice(3);
 }
 
 function dnsNamesOf({ subjectAltName = '' }: X509Certificate): string[] {

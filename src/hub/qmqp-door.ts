@@ -7,9 +7,10 @@ import type { Socket } from 'node:net';
 import { bytesOf } from '../core/bytes/bytes.ts';
 import { encodeNetstring } from '../core/bytes/netstring.ts';
 import { isIdentityName } from '../core/format/tls-clients.ts';
+import { fingerprintOf } from '../host/certificate-facts.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
-import { claimedName, fingerprintOf } from './client-identity.ts';
+import { claimedName } from './client-identity.ts';
 import type { ClientVerdict } from './client-judge.ts';
 import { HANDSHAKE_MS, type HubTls, type SecureClient } from './qmqp-tls.ts';
 

@@ -12,6 +12,7 @@ import {
   parseTlsClientRule,
   type TlsClientRule,
 } from '../core/format/tls-clients.ts';
+import { commonNameOf, fingerprintOf } from '../host/certificate-facts.ts';
 import { readControlLine, readControlList } from '../host/control.ts';
 import { SystemError } from '../host/system-error.ts';
 import {
@@ -187,17 +188,12 @@ export function listIdentities({ home, nowMs }: AuthorityPlace): KnownIdentity[]
   );
 }
 
-/** `sha256:` and the digits of a certificate's fingerprint, as control/tlsclients has it. */
-export function fingerprintOf({ fingerprint256 }: X509Certificate): string {
-  return `sha256:${fingerprint256.replaceAll(':', '').toLowerCase()}`;
-}
-
 /** The names and addresses that a certificate holds for; its common name if there are none. */
-export function namesOf({ subjectAltName, subject }: X509Certificate): string[] {
-  const names = (subjectAltName ?? '')
+export function namesOf(certificate: X509Certificate): string[] {
+  const names = (certificate.subjectAltName ?? '')
     .split(', ')
     .flatMap((one) => /^(?:DNS|IP Address):(.+)$/.exec(one)?.[1] ?? []);
-  const common = /^CN=(.+)$/m.exec(subject)?.[1];
+  const common = commonNameOf(certificate);
   return names.length > 0 || common === undefined ? names : [common];
 }
 

@@ -3,10 +3,10 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { complain, writeBlocking } from '../host/blocking-io.ts';
+import { fingerprintOf } from '../host/certificate-facts.ts';
 import { reasonOf, SystemError } from '../host/system-error.ts';
 import {
   DAYS_DEFAULT,
-  fingerprintOf,
   initAuthority,
   listIdentities,
   namesOf,

@@ -8,9 +8,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
+import { fingerprintOf } from '../../src/host/certificate-facts.ts';
 import { createLineLog } from '../../src/host/log.ts';
 import { readQmqpTls } from '../../src/hub/qmqp-listeners.ts';
-import { fingerprintOf, renewHub, revokeIdentity } from '../../src/setup/identity-authority.ts';
+import { renewHub, revokeIdentity } from '../../src/setup/identity-authority.ts';
 import { makeIdentities } from '../support/identities.ts';
 import { TlsHub } from '../support/tls-hub.ts';
 
