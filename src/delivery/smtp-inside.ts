@@ -25,6 +25,10 @@ export interface Inside {
   readonly _supportedExtensions: readonly string[];
   /** Replies that wait to be looked at. */
   readonly _responseQueue: readonly string[];
+  /** Looks at the first of them. */
+  readonly _processResponse: () => void;
+  /** Recipients whose reply is to come. */
+  readonly _recipientQueue: readonly string[];
   /** From STARTTLS on until its handshake begins. */
   readonly _plaintextEhlo?: string | false;
   /** Called once for each recipient, in their order; the package would give them all the same. */

@@ -8,6 +8,7 @@
 // occurs once, wherever the receiver looks for it (RFC 5321 section 4.5.2).
 // Differs: qmail-remote refuses a message whose last line has no end.
 
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection';
@@ -54,11 +55,28 @@ export class SmtpSession {
   readonly #partner: string;
   /** There what is accepted is delivered. */
   readonly #isLmtp: boolean;
+  /** Of the message that is being sent, or was. */
+  #body: MessageBody | undefined;
 
   constructor(connection: SMTPConnection, partner: string, protocol: RelayProtocol | undefined) {
     this.#connection = connection;
     this.#partner = partner;
     this.#isLmtp = protocol === 'lmtp';
+    const socket = insideOf(connection)._socket as Socket;
+    for (const event of ['error', 'end', 'close'])
+      socket.prependListener(event, () => this.#takeLastReplies());
+  }
+
+  /**
+   * Has the replies looked at that came before the end of the connection: the package looks at one in each turn of the event
+   * loop, and at none once the end is there. Those to recipients only: after the one to DATA it would send the message.
+   */
+  #takeLastReplies(): void {
+    const inside = insideOf(this.#connection);
+    for (let left = inside._responseQueue.length; left > 0 && this.usable; left--) {
+      if (inside._recipientQueue.length === 0 && this.#body?.endSent !== true) return;
+      inside._processResponse();
+    }
   }
 
   /** The partner, and how it is spoken to. */
@@ -114,7 +132,7 @@ export class SmtpSession {
     const replies = this.#collectLmtpReplies();
     let body!: MessageBody;
     const { failure, reply } = await new Promise<{ failure?: SmtpFailure; reply: string }>((resolve) => {
-      body = new MessageBody(message.body, () => {
+      this.#body = body = new MessageBody(message.body, () => {
         const isAhead = insideOf(this.#connection)._responseQueue.length > 0;
         if (!isAhead) return true;
         this.#connection.close();
