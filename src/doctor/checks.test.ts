@@ -291,7 +291,12 @@ test('findHub() and findTcpserverRules() read command lines', () => {
       words: [...node, 'hub', '--home=mail', '--qmqp', '[::]:628', '--rules', 'r.cdb', '--smtp', '[::]:25'],
     },
     { pid: 3, folder: '/', words: ['tail', 'hub', '--home', '/srv/mail'] },
-    { pid: 4, folder: '/etc', words: ['tcpserver', '-vRx', 'smtp.cdb', '0', '25', 'bin/qmail-smtpd'] },
+    {
+      pid: 4,
+      folder: '/etc',
+      words: ['tcpserver', '-vRx', 'smtp.cdb', '0', '25', '/var/qmail/bin/qmail-smtpd'],
+    },
+    { pid: 7, folder: '/etc', words: ['tcpserver', '-x', 'other.cdb', '0', '25', '/other/bin/qmail-smtpd'] },
     {
       pid: 6,
       folder: '/etc',
@@ -309,7 +314,7 @@ test('findHub() and findTcpserverRules() read command lines', () => {
   assert.deepEqual([hidden?.rules, hidden?.hidesRules], [undefined, true]);
   assertFound(checkHubControls(home, hidden!), /^note hub runs with rules/);
   assert.equal(findHub(processes, '/nowhere'), undefined);
-  assert.deepEqual(findTcpserverRules(processes, 'qmail-smtpd'), ['/etc/smtp.cdb']);
+  assert.deepEqual(findTcpserverRules(processes, '/var/qmail', 'qmail-smtpd'), ['/etc/smtp.cdb']);
 });
 
 describe('a gateway', () => {

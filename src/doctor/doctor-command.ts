@@ -125,6 +125,6 @@ function checksFor(installation: Installation): Check[] {
   }
   if (!hasQueue) checks.push(['disk', () => checkDisk('disk', home)]);
   if (roles.includes('gateway'))
-    checks.push(['gateway', () => checkGateway(home, findTcpserverRules(processes, 'qmail-smtpd'))]);
+    checks.push(['gateway', () => checkGateway(home, findTcpserverRules(processes, home, 'qmail-smtpd'))]);
   return checks;
 }

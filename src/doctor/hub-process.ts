@@ -91,11 +91,16 @@ function readOptions(words: readonly string[]): Map<string, string> {
 /** As both tcpservers, ours and the original. */
 const TCPSERVER_GRAMMAR = { plain: '1UXpPhHrRoOdDqQv', withArgument: 'cxBgublt', withRest: '' };
 
-/** The rules files of every tcpserver that runs a program, absolute. @param program as `qmail-smtpd` */
-export function findTcpserverRules(processes: readonly SeenProcess[], program: string): string[] {
+/** The rules files of every tcpserver that runs a program of a home, absolute. @param program as `qmail-smtpd`, which may also be found by a search path */
+export function findTcpserverRules(
+  processes: readonly SeenProcess[],
+  home: string,
+  program: string,
+): string[] {
   const files = processes.flatMap(({ words, folder }) => {
     const at = words.slice(0, 4).findLastIndex((word) => /(?:^|\/)tcpserver(?:\.\w+)?$/.test(word));
-    if (at < 0 || !words.some((word) => word === program || word.endsWith(`/${program}`))) return [];
+    const isOurs = (word: string) => word === program || absolute(word, folder) === `${home}/bin/${program}`;
+    if (at < 0 || !words.some(isOurs)) return [];
     const { options } = parseShortOptions(words.slice(at + 1).map(bytesOf), TCPSERVER_GRAMMAR);
     const given = options.findLast(({ letter }) => letter === 'x')?.argument;
     return absolute(given && textOf(given), folder) ?? [];
