@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type SubmissionResult, submitByQmqp } from '../../src/client/qmqp-submit.ts';
 import { bytesOf } from '../../src/core/bytes/bytes.ts';
@@ -12,6 +12,7 @@ import { type Clock, SYSTEM_CLOCK } from '../../src/host/clock.ts';
 import { askForQueue } from '../../src/hub/admin-socket.ts';
 import { type Cut, everyCut, nameOfCut, startCuttingProxy } from '../support/cutting-proxy.ts';
 import { HubProcess, makeHome, qmqpRequest, readMailbox, removeHome } from '../support/hub-process.ts';
+import { makeIdentities } from '../support/identities.ts';
 import { runClient } from '../support/run-client.ts';
 
 const SENDER = 'a@b.example';
@@ -64,13 +65,14 @@ const HASTY_CLOCK: Clock = {
 async function submitThroughCuts(
   cuts: readonly Cut[],
   lineOf: (port: number) => ServerAddress,
+  prefix = '',
 ): Promise<ReadonlyMap<string, SubmissionResult>> {
   const results = new Map<string, SubmissionResult>();
   const waiting = [...cuts];
   const work = async () => {
     for (let cut = waiting.shift(); cut !== undefined; cut = waiting.shift()) {
       const proxy = await startCuttingProxy(hub.port, cut);
-      const name = nameOfCut(cut);
+      const name = prefix + nameOfCut(cut);
       results.set(name, await submit(textOf(name), [lineOf(proxy.port), lineOf(hub.port)]));
       proxy.close();
     }
@@ -106,6 +108,66 @@ test('a line of a server that may be any, cut after any byte: 74, and no message
   }
   const lost = [...results].filter(([, { exit }]) => exit === 74);
   assert.ok(lost.length > cuts.length / 2, `${lost.length} of ${cuts.length}`);
+});
+
+/** Bytes that a client sends and gets when nothing is cut. */
+async function lengthsOf(lineOf: (port: number) => ServerAddress): Promise<[request: number, reply: number]> {
+  const lengths: [number, number] = [0, 0];
+  const server = createServer((client) => {
+    const upstream = connect({ host: '127.0.0.1', port: hub.port });
+    for (const socket of [client, upstream]) socket.on('error', () => undefined);
+    const forward = (from: Socket, to: Socket, side: 0 | 1) =>
+      from
+        .on('data', (bytes) => {
+          lengths[side] += bytes.length;
+          to.write(bytes);
+        })
+        .on('close', () => to.destroy());
+    forward(client, upstream, 0);
+    forward(upstream, client, 1);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { exit } = await submit(textOf('whole'), [lineOf((server.address() as AddressInfo).port)]);
+  server.close();
+  assert.equal(exit, 0);
+  return lengths;
+}
+
+test('compressed requests and TLS are cut like plain requests: once with hub, never twice without', async () => {
+  await hub.end('SIGKILL');
+  const people = makeIdentities(Date.now());
+  try {
+    hub = await HubProcess.start(people.hub);
+    removeHome(home);
+    home = people.hub;
+    for (const [options, step] of [
+      [{ gzip: true }, 1],
+      [{ tls: {} }, 37],
+    ] as const) {
+      const whole = await lengthsOf((port) => ({ host: '127.0.0.1', port, ...options }));
+      const cuts = everyCut(...whole, step);
+      const lineOf = (port: number) => ({ host: '127.0.0.1', port, ...options, hub: 'one' });
+      const results = await submitThroughCuts(cuts, lineOf, `${step}-known-`);
+      assert.deepEqual(
+        [...results].filter(([, { exit }]) => exit !== 0),
+        [],
+      );
+      const unknown = await submitThroughCuts(
+        cuts,
+        (port) => ({ host: '127.0.0.1', port, ...options }),
+        `${step}-any-`,
+      );
+      const arrived = await delivered();
+      assert.equal(new Set(arrived).size, arrived.length, 'one is there twice');
+      for (const name of results.keys()) assert.ok(arrived.includes(name), name);
+      for (const [name, { exit }] of unknown) if (exit === 0) assert.ok(arrived.includes(name), name);
+      const codes = new Set([...unknown.values()].map(({ exit }) => exit));
+      assert.deepEqual([...codes].sort(), [0, 74]);
+    }
+  } finally {
+    await hub.end('SIGKILL');
+    people.remove();
+  }
 });
 
 test('a message without a Message-ID that counts is not sent again, even to a known hub', async () => {

@@ -22,12 +22,13 @@ export interface CuttingProxy {
 /** As long as a reply of the hub can get in a test. */
 const REPLY = '27:Kok 1000000000 qp 100000000,';
 
-/** All cuts of an exchange whose request is so long. */
-export function everyCut(requestLength: number): Cut[] {
+/** All cuts of an exchange whose request is so long, or one in so many if the exchange is long. */
+export function everyCut(requestLength: number, replyLength = REPLY.length, step = 1): Cut[] {
   const cuts: Cut[] = [];
   for (const isReset of [false, true]) {
-    for (let after = 0; after <= requestLength; after++) cuts.push({ direction: 'request', after, isReset });
-    for (let after = 0; after < REPLY.length; after++) cuts.push({ direction: 'reply', after, isReset });
+    for (let after = 0; after <= requestLength; after += step)
+      cuts.push({ direction: 'request', after, isReset });
+    for (let after = 0; after < replyLength; after += step) cuts.push({ direction: 'reply', after, isReset });
   }
   return cuts;
 }
