@@ -8,6 +8,7 @@ import { isIP } from 'node:net';
 import { bytesOf, textOf } from '../core/bytes/bytes.ts';
 import {
   isIdentityName,
+  matchesSubject,
   parseFingerprint,
   parseTlsClientRule,
   type TlsClientRule,
@@ -115,6 +116,10 @@ export function signRequest(place: AuthorityPlace, { request, name, days }: Sign
     throw new SetupRefusal(
       `"${host.slice(0, 100)}" is not a name of a host of at most ${COMMON_NAME_MAX} letters, digits, dots and hyphens: give another with --name`,
     );
+  if (readRules(home).some((rule) => rule.revokes && isAbout(rule, host)))
+    throw new SetupRefusal(
+      `A line of ${clients} revokes the name ${host}: give another, or take the line out`,
+    );
   const options = { kind: 'client', subject: host, publicKey, names: [host], nowMs, days } as const;
   const pem = pemOf('CERTIFICATE', issueCertificate(readAuthority(home), options));
   makeIdentityFolder(issued);
@@ -124,7 +129,10 @@ export function signRequest(place: AuthorityPlace, { request, name, days }: Sign
   return pem;
 }
 
-/** Has the hub take no mail any more by a certificate, or by those of a name. @returns what was revoked */
+/**
+ * Has the hub take no mail any more by a certificate, or by those of a name: each that was issued, and the name itself where
+ * a line about names means it. @returns what was revoked
+ */
 export function revokeIdentity(home: string, what: string): string[] {
   const { clients } = identityPaths(home);
   const digits = parseFingerprint(what);
@@ -134,16 +142,16 @@ export function revokeIdentity(home: string, what: string): string[] {
   }
   const name = what.toLowerCase();
   const known = listIdentities({ home, nowMs: 0 }).filter((one) => one.name === name);
-  if (known.length === 0)
+  const rules = readRules(home).filter((rule) => isAbout(rule, name));
+  if (known.length + rules.length === 0)
     throw new SetupRefusal(`Nothing is known of "${what}": see mini-qmail identity list`);
-  const revoked: string[] = [];
-  for (const { fingerprint, state } of known) {
-    if (state === 'revoked') continue;
-    appendLine(
-      clients,
-      fingerprint === undefined ? `-subject ${name}` : `-fingerprint ${fingerprint} ${name}`,
-    );
-    revoked.push(fingerprint ?? name);
+  const revoked = known.flatMap(({ fingerprint, state }) =>
+    fingerprint === undefined || state === 'revoked' ? [] : [fingerprint],
+  );
+  for (const fingerprint of revoked) appendLine(clients, `-fingerprint ${fingerprint} ${name}`);
+  if (rules.length > 0 && !rules.some(({ revokes }) => revokes)) {
+    appendLine(clients, `-subject ${name}`);
+    revoked.push(name);
   }
   if (revoked.length === 0) throw new SetupRefusal(`${name} is revoked already`);
   return revoked;
@@ -152,40 +160,53 @@ export function revokeIdentity(home: string, what: string): string[] {
 /** All that were issued or are listed, by name. @throws SetupRefusal if a line cannot be understood; SystemError */
 export function listIdentities({ home, nowMs }: AuthorityPlace): KnownIdentity[] {
   const rules = readRules(home);
-  const accepted = new Map<string, string | undefined>();
-  const revoked = new Map<string, string | undefined>();
-  for (const rule of rules)
-    if (rule.kind === 'fingerprint') (rule.revokes ? revoked : accepted).set(rule.value, rule.identity);
-  const subjects = rules.filter((rule) => rule.kind === 'subject');
-  const found: KnownIdentity[] = [];
-  for (const certificate of readIssued(home)) {
+  const issued = readIssued(home).map((certificate) => {
     const fingerprint = fingerprintOf(certificate);
-    const digits = fingerprint.slice('sha256:'.length);
-    const name = accepted.get(digits) ?? namesOf(certificate)[0] ?? '';
     const untilMs = certificate.validToDate.getTime();
-    const isListed = accepted.has(digits) || subjects.length > 0;
-    const live = isListed ? 'accepted' : 'not listed';
-    const state = revoked.has(digits) ? 'revoked' : untilMs < nowMs ? 'expired' : live;
-    found.push({ name, state, fingerprint, untilMs });
-    accepted.delete(digits);
-    revoked.delete(digits);
-  }
-  for (const [digits, name] of revoked) {
-    const known = name ?? accepted.get(digits) ?? '?';
-    found.push({ name: known, state: 'revoked', fingerprint: `sha256:${digits}`, untilMs: undefined });
-    accepted.delete(digits);
-  }
-  for (const [digits, name = '?'] of accepted)
-    found.push({ name, state: 'accepted', fingerprint: `sha256:${digits}`, untilMs: undefined });
-  for (const { revokes, value } of subjects) {
-    const state =
-      revokes || subjects.some((one) => one.revokes && one.value === value) ? 'revoked' : 'accepted';
-    if (!found.some((one) => one.name === value && one.fingerprint === undefined))
-      found.push({ name: value, state, fingerprint: undefined, untilMs: undefined });
-  }
-  return found.sort((a, b) =>
-    a.name < b.name ? -1 : a.name > b.name ? 1 : (a.untilMs ?? 0) - (b.untilMs ?? 0),
+    return { name: namesOf(certificate)[0] ?? '?', fingerprint, untilMs };
+  });
+  const names = new Map(
+    rules.flatMap(({ value, identity }) => (identity === undefined ? [] : [[value, identity]])),
   );
+  const listed = rules
+    .filter(
+      ({ kind, value }) => kind === 'fingerprint' && !issued.some((one) => one.fingerprint.endsWith(value)),
+    )
+    .map(({ value }) => ({
+      ...{ name: names.get(value) ?? '?', fingerprint: `sha256:${value}`, untilMs: undefined },
+    }));
+  const subjects = rules
+    .filter(({ kind }) => kind === 'subject')
+    .map(({ value }) => ({ name: value, fingerprint: undefined, untilMs: undefined }));
+  const all = new Map([...issued, ...listed, ...subjects].map((one) => [one.fingerprint ?? one.name, one]));
+  return [...all.values()]
+    .map((one) => ({ ...one, state: stateOf(one, rules, nowMs) }))
+    .sort((a, b) => compare(a.name, b.name) || (a.untilMs ?? 0) - (b.untilMs ?? 0));
+}
+
+function stateOf(
+  { name, fingerprint, untilMs }: Omit<KnownIdentity, 'state'>,
+  rules: readonly TlsClientRule[],
+  nowMs: number,
+): KnownIdentity['state'] {
+  const meant = rules.filter((rule) =>
+    rule.kind === 'fingerprint'
+      ? fingerprint?.endsWith(rule.value)
+      : rule.value === name || isAbout(rule, name),
+  );
+  if (meant.some(({ revokes }) => revokes)) return 'revoked';
+  if (untilMs !== undefined && untilMs < nowMs) return 'expired';
+  return meant.length > 0 ? 'accepted' : 'not listed';
+}
+
+/** Whether a line is about the certificates of a name, whichever they are. */
+function isAbout({ kind, value }: TlsClientRule, name: string): boolean {
+  return kind === 'subject' && isIdentityName(name) && matchesSubject(value, name);
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 /** The names and addresses that a certificate holds for; its common name if there are none. */
