@@ -1,8 +1,8 @@
-// Looks names up as the null client does, by the resolver of the system (hosts file included), with a limit of time.
+// Looks names up as the null client does, by the resolver of the system (hosts file included), with a limit of time. Each look-up is
+// a process of its own: a process waits at its end for the resolver's threads in it, and a resolver that hears nothing from several
+// name servers takes half a minute.
 
-import { lookup } from 'node:dns/promises';
-import { errorCode, reasonOf } from '../host/system-error.ts';
-import { within } from './deadline.ts';
+import { execFile } from 'node:child_process';
 
 /** Addresses of a name; `none` if it certainly has none; or why nobody can tell. */
 export type LookupResult = { readonly addresses: readonly string[] } | 'none' | { readonly failed: string };
@@ -11,13 +11,23 @@ export type LookupResult = { readonly addresses: readonly string[] } | 'none' | 
 export type LookUp = (name: string) => Promise<LookupResult>;
 
 const LOOKUP_MS = 6000;
+const SCRIPT = `require('node:dns').lookup(process.argv[1], { all: true }, (error, found) =>
+  console.log(JSON.stringify({ code: error?.code, addresses: found?.map(({ address }) => address) })))`;
 
 /** {@link LookUp} by the system. */
-export async function lookUpHost(name: string): Promise<LookupResult> {
-  const asked = lookup(name, { all: true }).then(
-    (found): LookupResult => ({ addresses: found.map(({ address }) => address) }),
-    (error: unknown): LookupResult =>
-      errorCode(error) === 'ENOTFOUND' ? 'none' : { failed: reasonOf(error) },
-  );
-  return within(asked, LOOKUP_MS, { failed: `no answer within ${LOOKUP_MS / 1000} seconds` });
+export function lookUpHost(name: string): Promise<LookupResult> {
+  const limits = { timeout: LOOKUP_MS, killSignal: 'SIGKILL' } as const;
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['-e', SCRIPT, '--', name], limits, (error, stdout) => {
+      if (error?.killed === true) resolve({ failed: `no answer within ${LOOKUP_MS / 1000} seconds` });
+      else if (error !== null) resolve({ failed: error.message.split('\n', 1)[0]! });
+      else resolve(readAnswer(stdout));
+    });
+  });
+}
+
+function readAnswer(text: string): LookupResult {
+  const { code, addresses } = JSON.parse(text) as { code?: string; addresses?: string[] };
+  if (addresses !== undefined) return { addresses };
+  return code === 'ENOTFOUND' ? 'none' : { failed: code ?? 'no answer' };
 }
