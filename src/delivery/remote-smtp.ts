@@ -8,6 +8,7 @@ import type { Clock } from '../host/clock.ts';
 import { type Connect, connectSocket } from './connect-socket.ts';
 import { formatEnvelopeAddress } from './envelope-address.ts';
 import { type MailHostSettings, readOwnAddresses } from './mail-exchanger.ts';
+import { sendInTurns } from './send-in-turns.ts';
 import { type KeptSession, SessionOpener } from './session-opener.ts';
 import type { SmtpMessage, SmtpSession } from './smtp-session.ts';
 import { TlsPolicy } from './tls-policy.ts';
@@ -104,7 +105,7 @@ export class SmtpTransport implements RemoteTransport {
     if (kept !== undefined) {
       onAnswer?.(kept.exchanger);
       const { via } = kept.session;
-      const { outcomes, unsent, resetNeeded, passedOn = false } = await kept.session.send(message);
+      const { outcomes, unsent, resetNeeded, passedOn = false } = await sendInTurns(kept.session, message);
       if (!unsent) {
         void this.#restore(key, kept, resetNeeded);
         return { outcomes, contact: 'answered', via, passedOn };
@@ -117,7 +118,7 @@ export class SmtpTransport implements RemoteTransport {
     }
     onAnswer?.(opened.exchanger);
     const { via } = opened.session;
-    const { outcomes, resetNeeded, passedOn = false } = await opened.session.send(message);
+    const { outcomes, resetNeeded, passedOn = false } = await sendInTurns(opened.session, message);
     void this.#restore(key, opened, resetNeeded);
     return { outcomes, contact: 'answered', via, passedOn };
   }

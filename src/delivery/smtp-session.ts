@@ -47,7 +47,11 @@ export interface SmtpResult {
   readonly resetNeeded: boolean;
   /** Whether the partner got {@link SmtpMessage.dsn}, and will tell the sender of successes. */
   readonly passedOn?: boolean;
+  /** Those of the outcomes that say 452 to a recipient, which the next transaction may take (RFC 5321 section 4.5.3.1.10). */
+  readonly tooMany?: ReadonlySet<Outcome>;
 }
+
+const TOO_MANY = 452;
 
 /** An open session, see openSmtpSession(). One message at a time. */
 export class SmtpSession {
@@ -146,8 +150,10 @@ export class SmtpSession {
     });
     if (failure === undefined) {
       const accepted = acceptedReport(this.#partner, latin1(reply));
+      const tooMany = new Set<Outcome>();
       return {
-        outcomes: this.#outcomes(message, envelope, accepted, replies),
+        outcomes: this.#outcomes(message, envelope, accepted, replies, tooMany),
+        tooMany,
         unsent: false,
         resetNeeded: false,
         passedOn,
@@ -213,10 +219,12 @@ export class SmtpSession {
     envelope: object | undefined,
     outcome: Outcome,
     replies: readonly string[],
+    tooMany?: Set<Outcome>,
   ): Outcome[] {
     const refusals = new Map<string, Outcome[]>();
     for (const failure of (envelope as SmtpEnvelope | undefined)?.rejectedErrors ?? []) {
       const refusal = recipientReport(this.#partner, failure.responseCode ?? 0, replyOf(failure));
+      if (failure.responseCode === TOO_MANY) tooMany?.add(refusal);
       const recipient = failure.recipient ?? '';
       refusals.set(recipient, [...(refusals.get(recipient) ?? []), refusal]);
     }

@@ -181,6 +181,57 @@ test('a sender that is refused for now does not make anything final, though the 
     },
   ));
 
+/** Takes so many recipients in a transaction; says 452 to others, and 550 to `no@h`. */
+function takingOnly(limit: number): Reply {
+  let count = 0;
+  return (input) => {
+    if (input?.startsWith('MAIL')) count = 0;
+    if (input?.includes('no@h')) return '550 5.1.1 unknown\r\n';
+    if (input?.startsWith('RCPT') && ++count > limit) return '452 4.5.3 too many\r\n';
+    return agree('PIPELINING')(input);
+  };
+}
+
+test('recipients that are too many for a transaction get the next one, and nobody gets two', () =>
+  withServer(takingOnly(2), async ({ server, send }) => {
+    const recipients = ['a@h', 'b@h', 'no@h', 'c@h', 'd@h', 'e@h'];
+    const outcomes = await send('x\n', recipients);
+    assert.equal(outcomes.map((one) => one.charAt(0)).join(''), 'KKDKKK');
+    const commands = server.received.join('').match(/(?<=RCPT TO:<)\w+|MAIL|DATA/g);
+    assert.equal(commands?.join(' '), 'MAIL a b no c d e DATA MAIL c d e DATA MAIL e DATA');
+    assert.equal(server.messages.length, 3);
+  }));
+
+test('a server that takes none of those that were too many is asked once more only', () =>
+  withServer(
+    (input) => (input?.includes('full@h') ? '452 4.3.1 no room\r\n' : agree('PIPELINING')(input)),
+    async ({ server, send }) => {
+      const [taken, full] = await send('x\n', ['a@h', 'full@h']);
+      assert.deepEqual([taken?.charAt(0), full?.charAt(0)], ['K', 'Z']);
+      assert.match(full!, /Remote host said: 452 4\.3\.1 no room/);
+      assert.equal(server.received.join('').match(/MAIL/g)?.length, 2);
+    },
+  ));
+
+test('a connection that is lost among transactions does not make the message go to those who have it', () => {
+  let isLeaving = false;
+  return withServer(
+    (input) => {
+      if (input?.startsWith('MAIL') && isLeaving) return null;
+      if (!input?.includes('late@h')) return agree()(input);
+      isLeaving = true;
+      return '452 4.5.3 too many\r\n';
+    },
+    async ({ server, send }) => {
+      assert.match((await send('x\n', ['a@h']))[0]!, /^K/);
+      const [taken, late] = await send('x\n', ['a@h', 'late@h']);
+      assert.match(taken!, /^K/);
+      assert.match(late!, /^Z Connected to 127\.0\.0\.1 but connection died\./);
+      assert.equal(server.messages.length, 2);
+    },
+  );
+});
+
 test('a connection is kept for the next message and closed when none comes', () =>
   withServer(agree('PIPELINING'), async ({ server, clock, send }) => {
     for (let i = 0; i < 5; i++) {

@@ -202,6 +202,13 @@ describe('Postfix, to which the hub sends,', {
       assert.equal(notices.filter((notice) => notice.includes(reason)).length, 1, reason);
   });
 
+  it('takes a few recipients of a transaction, and the others in the next ones', async () => {
+    await start({ smtproutes: `:127.0.0.1:${postfix.ports.few}\n` });
+    const told = await send(SMALL, ...['a', 'b', 'c', 'd', 'e'].map((local) => `${local}@may.example`));
+    for (const one of told) assert.match(one, /^success /);
+    assert.equal((await postfix.arrived('ann', 5)).length, 5);
+  });
+
   it('as a mail exchanger, has mail that the first exchanger did not take, under TLS that TLSA records ask for', async () => {
     const { raw } = new X509Certificate(certificate.cert);
     const zone = {

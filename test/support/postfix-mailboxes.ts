@@ -35,6 +35,7 @@ const WAYS = {
   },
   small: { message_size_limit: '5000' },
   ascii: { smtpd_discard_ehlo_keywords: 'smtputf8,8bitmime,pipelining,size' },
+  few: { smtpd_recipient_limit: '2' },
   choosy: { smtpd_delay_reject: 'no', smtpd_sender_restrictions: 'reject' },
 } as const;
 
