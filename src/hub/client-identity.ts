@@ -47,6 +47,9 @@ export function claimedName(certificate: X509Certificate): string {
   return commonNameOf(certificate) ?? dnsNamesOf(certificate)[0] ?? '';
 }
 
+/** What stands for the name of a holder who has none. */
+const DIGITS_SHOWN = 16;
+
 function judgeByRules(rules: readonly TlsClientRule[]): JudgeCertificate {
   const listed = new Map<string, string | undefined>();
   const revoked = new Set<string>();
@@ -62,13 +65,15 @@ function judgeByRules(rules: readonly TlsClientRule[]): JudgeCertificate {
     const date = dateFault(certificate, nowMs);
     if (date !== undefined) return refuse(date);
     const names = namesOf(certificate);
-    const meant = subjects.filter(({ value }) => names.some((name) => matchesSubject(value, name)));
-    if (meant.some(({ revokes }) => revokes)) return refuse('is revoked');
-    const name = names[0] ?? digits.slice(0, 16);
+    const meansOne = (is: boolean) => (name: string) =>
+      subjects.some(({ revokes, value }) => revokes === is && matchesSubject(value, name));
+    if (names.some(meansOne(true))) return refuse('is revoked');
     // Who lists a certificate itself trusts nobody else about it.
-    if (listed.has(digits)) return { allow: true, identity: listed.get(digits) ?? name };
+    if (listed.has(digits))
+      return { allow: true, identity: listed.get(digits) ?? names[0] ?? digits.slice(0, DIGITS_SHOWN) };
     if (fault !== undefined) return refuse(certificateFault(fault));
-    return meant.length > 0 ? { allow: true, identity: name } : refuse('is not in control/tlsclients');
+    const identity = names.find(meansOne(false));
+    return identity === undefined ? refuse('is not in control/tlsclients') : { allow: true, identity };
   };
 }
 

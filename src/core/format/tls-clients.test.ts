@@ -18,6 +18,8 @@ test('lines that say something', () => {
     ['subject web1.example.org', { kind: 'subject', value: 'web1.example.org' }],
     ['subject  *.example.org', { kind: 'subject', value: '*.example.org' }],
     ['subject *', { kind: 'subject', value: '*' }],
+    ['subject Web1.Example.ORG', { kind: 'subject', value: 'web1.example.org' }],
+    [`fingerprint sha256:${HEX} Web1`, { kind: 'fingerprint', value: HEX, identity: 'web1' }],
   ];
   for (const [line, want] of rows) {
     assert.deepEqual(parseTlsClientRule(bytesOf(line)), { revokes: false, ...want }, line);
@@ -33,7 +35,8 @@ test('lines that cannot be followed say why', () => {
     [`fingerprint sha1:${HEX}`, /not sha256/],
     [`fingerprint sha256:${HEX}0`, /not sha256/],
     [`fingerprint sha256:${HEX.slice(1)}g`, /not sha256/],
-    [`fingerprint sha256:${HEX} Web1`, /not a name/],
+    [`fingerprint sha256:${HEX} web_1`, /not a name/],
+    ['Fingerprint x', /neither fingerprint nor subject/],
     [`fingerprint sha256:${HEX} web1 until 2029`, /too many words/],
     ['subject a..b', /not a name/],
     ['subject *example.org', /not a name/],

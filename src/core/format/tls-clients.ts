@@ -19,13 +19,13 @@ const FINGERPRINT_DIGITS = 64;
 const NAME_CHARACTERS = 'abcdefghijklmnopqrstuvwxyz0123456789.-';
 const ALGORITHM = 'sha256:';
 
-/** Reads a line without its line end; the text says what is wrong with it. */
+/** Reads a line without its line end, in which capital letters do not count; the text says what is wrong with it. */
 export function parseTlsClientRule(line: Uint8Array): TlsClientRule | string {
   const words = wordsOf(textOf(line));
   let kind: string = words[0] ?? '';
   const revokes = kind.charAt(0) === '-';
   if (revokes) kind = kind.slice(1);
-  const value = words[1];
+  const value = words[1]?.toLowerCase();
   if (kind !== 'fingerprint' && kind !== 'subject')
     return `"${words[0] ?? ''}" is neither fingerprint nor subject, with or without - before it`;
   if (value === undefined) return `nothing behind ${kind}`;
@@ -33,7 +33,7 @@ export function parseTlsClientRule(line: Uint8Array): TlsClientRule | string {
   if (kind === 'subject') return isPattern(value) ? { revokes, kind, value } : `"${value}" is not a name`;
   const digits = parseFingerprint(value);
   if (digits === undefined) return `"${value}" is not sha256: and 64 hexadecimal digits`;
-  const identity = words[2];
+  const identity = words[2]?.toLowerCase();
   if (identity === undefined) return { revokes, kind, value: digits };
   return isIdentityName(identity)
     ? { revokes, kind, value: digits, identity }
