@@ -294,6 +294,7 @@ describe('qmqp.5', () => {
     const client = readSource('src/client/qmqp-conversation.ts') + readSource('src/client/connect-race.ts');
     const server = readSource('src/client/run-qmqpd.ts');
     const hub = readSource('src/hub/hub.ts');
+    const connection = readSource('src/hub/qmqp-connection.ts');
     const seconds = (text: string, name: string) => `${constantOf(text, name) / 1000} seconds`;
     const sessionSeconds = seconds(session, 'QMQP_SESSION_MS');
     const addressBytes = `${constantOf(session, 'ADDRESS_LENGTH_REFUSED') - 1} bytes`;
@@ -314,6 +315,7 @@ describe('qmqp.5', () => {
       'mini-qmail: all addresses': `${constantOf(hub, 'ADDRESS_BYTES_MAX')} bytes`,
       'mini-qmail: recipients': `${constantOf(hub, 'RECIPIENT_COUNT_MAX')}`,
       'mini-qmail: connections': `${constantOf(hub, 'CONNECTION_COUNT_MAX')}`,
+      'mini-qmail: compressed requests at a time': `${constantOf(connection, 'UNPACK_COUNT_MAX')}`,
     });
   });
 
