@@ -2,13 +2,15 @@
 // a mailing list in the manner of ezmlm, whose posts leave through the queue program and whose bounces come back to it.
 
 import assert from 'node:assert/strict';
-import { chmodSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { agree, ScriptedServer } from '../delivery/smtp-server.ts';
 import { HubProcess, submit } from '../support/hub-process.ts';
 import { LocalHome, whyNoUser } from '../support/local-home.ts';
+import { skipUnless } from '../support/peers.ts';
 
+const DOVECOT_LDA = '/usr/lib/dovecot/dovecot-lda';
 const MESSAGE = 'From: ann@far.example\nSubject: x\n\nFrom here\nto the end\n';
 /** Exit codes of a first line, and what comes of it. */
 const ENDS: readonly [code: string, outcome: string][] = [
@@ -118,6 +120,24 @@ describe('a program of a user, run by the hub,', { skip: whyNoUser() ?? false },
     assert.equal(bounces.match(/^From MAILER-DAEMON /gm)?.length, failures.length);
     for (const code of failures)
       assert.ok(bounces.includes(`\n<joe-exit-${code}@hub.example>:\nbefore\n`), bounces);
+  });
+
+  it("can be Dovecot's delivery agent, whose refusal of mail for a full mailbox is final", {
+    skip: skipUnless(existsSync(DOVECOT_LDA) ? [] : ["Dovecot's delivery agent is not installed"]),
+  }, async () => {
+    const quota =
+      'mail_plugins = quota\nplugin {\n quota = maildir:mail\n quota_grace = 0\n quota_rule = *:bytes=2000\n}\n';
+    const settings = 'ssl = no\nmail_location = maildir:~/Mail\nlog_path = /dev/null\nfirst_valid_uid = 1\n';
+    home.put('dovecot.conf', settings + quota);
+    home.put('.qmail-lda', `|${DOVECOT_LDA} -c dovecot.conf -e -f "$SENDER" -a "$RECIPIENT"\n`);
+    hub = await HubProcess.start(home.path);
+    await submit(hub.port, MESSAGE, 'ann@far.example', 'joe-lda@hub.example');
+    assert.equal(await outcome('joe-lda@hub.example'), 'success "did 0+0+1/"');
+    const [stored = '', ...more] = home.readMaildir('Mail');
+    assert.deepEqual(more, []);
+    assert.ok(stored.endsWith(`\n${MESSAGE}`));
+    await submit(hub.port, MESSAGE.repeat(100), 'joe-none@hub.example', 'joe-lda@hub.example');
+    await hub.untilLogged(/delivery\.failure .*recipient=joe-lda@hub\.example text="Quota exceeded /);
   });
 
   it('can be a mailing list: posts with a sender for each subscriber, bounces to the program that notes them', async () => {
