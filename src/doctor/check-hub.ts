@@ -3,10 +3,8 @@
 import { statSync } from 'node:fs';
 import { reasonOf } from '../host/system-error.ts';
 import { callHub } from '../hub/admin-socket.ts';
-import { parseHostPort } from '../hub/host-port.ts';
 import type { HubStats } from '../hub/stats.ts';
 import { checkDisk } from './check-disk.ts';
-import type { Probe } from './check-servers.ts';
 import { within } from './deadline.ts';
 import { type Finding, Findings, plural } from './finding.ts';
 import type { RunningHub } from './hub-process.ts';
@@ -16,9 +14,6 @@ const ANSWER_MS = 5000;
 const DAY_SECONDS = 86_400;
 const OTHERS = 0o077;
 const ROOT = 0;
-const DEFAULT_QMQP = '127.0.0.1:628';
-const ANY_ADDRESS: readonly string[] = ['0.0.0.0', '::'];
-const LOOPBACK = 'localhost';
 
 /** What the socket of the hub said: its numbers, that nobody listens, or why that cannot be told. */
 export type HubAnswer = HubStats | 'not running' | { readonly failed: string };
@@ -99,22 +94,6 @@ function judgeStats({ gauges, recipients }: HubStats, hub: RunningHub | undefine
     const remedy = 'keep its log and events, and tell the makers of mini-qmail';
     found.error('queue', `${plural(lost, 'recipient')} unaccounted for since the hub started`, remedy);
   }
-}
-
-/** Tries the place where a hub takes QMQP, from this host, which may always use it. */
-export async function checkListener(hub: RunningHub, probe: Probe): Promise<Finding[]> {
-  const found = new Findings('hub');
-  const text = hub.options.get('qmqp') ?? DEFAULT_QMQP;
-  const place = parseHostPort(text);
-  // Which port was picked for 0 is not told.
-  if (place === undefined || place.port === 0) return [];
-  const host = ANY_ADDRESS.includes(place.host) ? LOOPBACK : place.host;
-  const result = await probe({ host, port: place.port, hub: '' }, host);
-  if (result.kind === 'takes-mail') found.ok(text, 'takes mail');
-  else if (result.kind === 'unreachable')
-    found.error(text, `cannot be reached from this host: ${result.reason}`, 'look into the log of the hub');
-  else found.note(text, 'does not take mail in clear from this host');
-  return found.list;
 }
 
 function checkQueueFolder(home: string): Finding[] {

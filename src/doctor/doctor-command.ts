@@ -14,8 +14,9 @@ import { checkDisk } from './check-disk.ts';
 import { checkDkim } from './check-dkim.ts';
 import { checkEnvironment } from './check-environment.ts';
 import { checkGateway } from './check-gateway.ts';
-import { checkHub, checkListener } from './check-hub.ts';
+import { checkHub } from './check-hub.ts';
 import { checkHubControls } from './check-hub-controls.ts';
+import { checkListeners } from './check-listeners.ts';
 import { checkNames } from './check-names.ts';
 import { checkPrograms } from './check-programs.ts';
 import { checkServerList, checkServers, type Probe } from './check-servers.ts';
@@ -121,7 +122,7 @@ function checksFor(installation: Installation): Check[] {
     checks.push(['hub', () => checkHubControls(home, hub ?? NO_RULES)]);
     checks.push(['hub', () => checkHub(installation, hub)]);
     checks.push(['dkim', () => checkDkim(home, openHostDns())]);
-    if (hub !== undefined) checks.push(['hub', () => checkListener(hub, probe)]);
+    if (hub !== undefined) checks.push(['hub', () => checkListeners(hub, probe)]);
   }
   if (!hasQueue) checks.push(['disk', () => checkDisk('disk', home)]);
   if (roles.includes('gateway'))
