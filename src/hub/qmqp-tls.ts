@@ -98,11 +98,10 @@ export class HubTls {
   secure(socket: Socket, first: Uint8Array): Promise<SecureClient | string> {
     this.#look();
     const server = this.#server;
-    if (server === undefined) return Promise.resolve('there is no certificate');
-    if (socket.destroyed) return Promise.resolve('the client left');
-    if (this.#pending.size >= HANDSHAKES_MAX) {
+    const obstacle = this.#findObstacle(socket);
+    if (server === undefined || obstacle !== undefined) {
       socket.destroy();
-      return Promise.resolve('too many at once');
+      return Promise.resolve(obstacle ?? 'there is no certificate');
     }
     const key = keyOf(socket);
     return new Promise((resolve) => {
@@ -129,6 +128,11 @@ export class HubTls {
       socket.unshift(first);
       server.emit('connection', socket);
     });
+  }
+
+  #findObstacle(socket: Socket): string | undefined {
+    if (socket.destroyed || socket.remoteAddress === undefined) return 'the client left';
+    return this.#pending.size < HANDSHAKES_MAX ? undefined : 'too many at once';
   }
 
   #versions(): { server: string; clients: string } {

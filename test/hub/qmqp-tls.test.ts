@@ -287,6 +287,20 @@ test('a hub that is not what its line says gets nothing, and the next server get
   other.remove();
 });
 
+test('a hub that has lost its certificate while it runs refuses TLS, and plain requests where TLS is demanded', async () => {
+  await hub.listen();
+  const home = hub.addHost('web1.example');
+  rmSync(join(hub.people.hub, 'control/tls/hub.pem'));
+  hub.clock.advance(1000);
+  const [secure, clear] = [
+    await hub.submit(home, hub.secure()),
+    await hub.submit(home, hub.secure().replace('qmqps', 'qmqp')),
+  ];
+  assert.deepEqual([secure.exit, clear.exit], [74, 71]);
+  assert.match(hub.log, /reason="TLS handshake failed: there is no certificate"/);
+  assert.equal((await hub.submit(home, hub.plain())).exit, 0);
+});
+
 test('a hub whose certificate has expired gets nothing', async () => {
   renewHub({ home: hub.people.hub, nowMs: hub.nowMs - 900 * DAY_MS }, []);
   await hub.listen();
