@@ -2,7 +2,8 @@
 
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { errorCode } from '../../src/host/system-error.ts';
 
 /** `NAME TYPE` to its data: names, dotted quads, texts, `10 mx.example`, `3 1 1 HEX`. A failing name is `SERVFAIL`. */
 export interface DnsZone {
@@ -48,26 +49,38 @@ export async function startFakeDns(
     if ((query[3]! & 32) !== 0 && manners.isSecure?.(`${name} ${type}`)) packet[3]! |= 32;
     return packet;
   };
-  const udp = createSocket('udp4');
-  udp.bind(port, host);
-  await once(udp, 'listening');
+  const { udp, tcp } = await bindBoth(host, port);
   udp.on('message', (query, peer) => {
     const whole = answer(query, 'udp');
     const sent = manners.truncate === true ? truncated(whole) : whole;
     const packet = manners.spoil === undefined ? sent : manners.spoil(sent);
     if (packet !== undefined) udp.send(packet, peer.port, peer.address);
   });
-  const tcp = createServer((socket) => {
+  tcp.on('connection', (socket) => {
     socket.on('error', () => {});
     socket.once('data', (bytes: Buffer) => {
       const packet = answer(bytes.subarray(2), 'tcp');
       socket.end(Buffer.concat([Buffer.from([packet.length >> 8, packet.length & 255]), packet]));
     });
   });
-  const actual = udp.address().port;
-  tcp.listen(actual, host);
-  await once(tcp, 'listening');
-  return { port: actual, questions, stop: () => stop(udp, tcp) };
+  return { port: udp.address().port, questions, stop: () => stop(udp, tcp) };
+}
+
+/** Both on the same port; one that is free for TCP may be taken for UDP, then it is another. */
+async function bindBoth(host: string, port: number): Promise<{ udp: Socket; tcp: Server }> {
+  for (;;) {
+    const tcp = createServer().listen(port, host);
+    await once(tcp, 'listening');
+    const udp = createSocket('udp4');
+    try {
+      udp.bind((tcp.address() as AddressInfo).port, host);
+      await once(udp, 'listening');
+      return { udp, tcp };
+    } catch (error) {
+      await stop(udp, tcp);
+      if (port !== 0 || errorCode(error) !== 'EADDRINUSE') throw error;
+    }
+  }
 }
 
 async function stop(udp: Socket, tcp: Server): Promise<void> {
