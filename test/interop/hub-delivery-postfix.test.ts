@@ -2,6 +2,7 @@
 // extensions, and refusals that come back with Postfix's words.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
 import { chmodSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
@@ -9,6 +10,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type IssuedCertificate, makeAuthority, type TestAuthority } from '../support/authority.ts';
 import { BODIES, messageOf, storedOf } from '../support/bodies.ts';
+import { ROOT } from '../support/client-vectors.ts';
 import { type Dovecot, missingDovecot, startDovecot } from '../support/dovecot.ts';
 import { type DnsZone, type FakeDnsServer, startFakeDns } from '../support/fake-dns-server.ts';
 import { HubProcess, makeHome, readMailbox, removeHome, submit } from '../support/hub-process.ts';
@@ -23,6 +25,17 @@ const NO_TLS_DOMAINS = ['misnamed.example', 'distrust.example', 'plain.example',
 const LOGIN_DOMAINS = ['login.example', 'wrong.example', 'stranger.example'];
 const DOMAINS = [...TLS_DOMAINS, ...NO_TLS_DOMAINS, ...LOGIN_DOMAINS];
 const VERIFY = 'verify,name=postfix.example,ca=control/ca.pem';
+
+/** Checks that these are the messages of those names, as Postfix got them by that protocol. */
+function assertWhole(messages: readonly string[], names: readonly string[], protocol: string): void {
+  assert.equal(messages.length, names.length);
+  for (const name of names) {
+    const stored = messages.find((text) => text.includes(`\nSubject: ${name}\n`)) ?? '';
+    assert.equal(stored.slice(stored.indexOf('\nFrom: joe') + 1), storedOf(name), name);
+    assert.match(stored, /^Return-Path: <joe@hub\.example>\n/);
+    assert.ok(stored.includes(`\n\tby postfix.example (Postfix) with ${protocol} id `), name);
+  }
+}
 
 describe('Postfix, to which the hub sends,', {
   skip: missingPostfix() || missingPeers('openssl') || missingDovecot(),
@@ -85,16 +98,30 @@ describe('Postfix, to which the hub sends,', {
     const names = Object.keys(BODIES);
     for (const name of names) await submit(hub.port, messageOf(name), 'joe@hub.example', 'ann@far.example');
     await hub.untilLogged(/delivery\.success .*ann@far\.example/, names.length);
-    const messages = await postfix.arrived('ann', names.length);
-    assert.equal(messages.length, names.length);
-    for (const name of names) {
-      const stored = messages.find((text) => text.includes(`\nSubject: ${name}\n`)) ?? '';
-      assert.equal(stored.slice(stored.indexOf('\nFrom: joe') + 1), storedOf(name), name);
+    assertWhole(await postfix.arrived('ann', names.length), names, 'ESMTP');
+  });
+
+  it('has every message of qmail-remote, too, but one whose last line has no end', async () => {
+    await start({ smtproutes: `:127.0.0.1:${postfix.ports.plain}\n` });
+    const args = ['far.example', 'joe@hub.example', 'ann@far.example'];
+    const names = Object.keys(BODIES).filter((name) => name !== 'no last line end');
+    const run = (name: string) => {
+      const input = Buffer.from(messageOf(name), 'latin1');
+      return spawnSync(join(ROOT, 'bin/qmail-remote'), args, {
+        input,
+        env: { QMAILHOME: home },
+      }).stdout.toString();
+    };
+    for (const name of names)
       assert.match(
-        stored,
-        /^Return-Path: <joe@hub\.example>\n[\s\S]*\n\tby postfix\.example \(Postfix\) with ESMTP /,
+        run(name),
+        /^r\0K127\.0\.0\.1 accepted message\.\nRemote host said: 250 2\.0\.0 Ok: queued as /,
       );
-    }
+    assert.equal(
+      run('no last line end'),
+      'r\0DSMTP cannot transfer messages with partial final lines. (#5.6.2)\n\0',
+    );
+    assertWhole(await postfix.arrived('ann', names.length), names, 'SMTP');
   });
 
   it('gets the envelope at once, with size, 8BITMIME and SMTPUTF8', async () => {
