@@ -242,7 +242,11 @@ describe('qmail-control.5', () => {
           const fallbacks = rows
             .filter((row) => row.file === file && row.readers.some((name) => sources.get(name)?.has(path)))
             .map((row) => row.fallback);
-          assert.deepEqual(fallbacks, [String(value)], `control/${file} in ${path}`);
+          // A program that puts another default in the place of a source's own has another row.
+          assert.ok(
+            fallbacks.includes(String(value)),
+            `control/${file} in ${path}: ${value}, not ${fallbacks}`,
+          );
           count++;
         }
       }

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bytesOf, textOf } from '../bytes/bytes.ts';
-import { formatDsnFields } from './dsn-fields.ts';
+import { type DsnRecipient, formatDsnFields } from './dsn-fields.ts';
 
 const MESSAGE = { host: bytesOf('mx.example'), arrivalMs: 0, id: 1 };
-const RECIPIENT = {
-  ...{ address: bytesOf('a@b'), action: 'failed', status: '5.0.0', words: '', isReply: false },
-} as const;
+const RECIPIENT: DsnRecipient = {
+  address: bytesOf('a@b'),
+  action: 'failed',
+  status: '5.0.0',
+  words: '',
+  isReply: false,
+};
 
 for (const [host, field] of [
   ['192.0.2.1', 'dns; [192.0.2.1]'],
