@@ -9,7 +9,7 @@ import { type SubmissionResult, submitByQmqp } from '../../src/client/qmqp-submi
 import { bytesOf } from '../../src/core/bytes/bytes.ts';
 import type { ServerAddress } from '../../src/core/format/server-list.ts';
 import { type Clock, SYSTEM_CLOCK } from '../../src/host/clock.ts';
-import { askForQueue } from '../../src/hub/admin-socket.ts';
+import { linesArrived } from '../support/arrived.ts';
 import { type Cut, everyCut, nameOfCut, startCuttingProxy } from '../support/cutting-proxy.ts';
 import { HubProcess, makeHome, qmqpRequest, readMailbox, removeHome } from '../support/hub-process.ts';
 import { makeIdentities } from '../support/identities.ts';
@@ -32,19 +32,6 @@ afterEach(async () => {
 });
 
 const textOf = (name: string) => `Message-ID: <${name}@x>\n\n${name}\n`;
-
-/** Names of the messages in the mailbox when nothing is queued any more. */
-async function delivered(): Promise<string[]> {
-  for (;;) {
-    let queued = '';
-    await askForQueue(home, (more) => {
-      queued += more;
-    });
-    if (queued === '') break;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return readMailbox(home, 'hub.example', 'box').map((text) => text.trimEnd().split('\n').at(-1)!);
-}
 
 function submit(
   text: string,
@@ -90,7 +77,7 @@ test('a line of a known hub that is cut after any byte, either way: accepted, an
     [...results].filter(([, { exit, isUnknown }]) => exit !== 0 || isUnknown),
     [],
   );
-  assert.deepEqual((await delivered()).sort(), cuts.map(nameOfCut).sort());
+  assert.deepEqual((await linesArrived(home)).sort(), cuts.map(nameOfCut).sort());
   const recognised = hub.log.text.split('qmqp.resubmission').length - 1;
   // After whole requests; a reset may overtake what was sent before it.
   assert.ok(recognised >= 20, `${recognised} were recognised`);
@@ -99,7 +86,7 @@ test('a line of a known hub that is cut after any byte, either way: accepted, an
 test('a line of a server that may be any, cut after any byte: 74, and no message is there twice', async () => {
   const cuts = everyCut(length);
   const results = await submitThroughCuts(cuts, (port) => ({ host: '127.0.0.1', port }));
-  const arrived = await delivered();
+  const arrived = await linesArrived(home);
   assert.equal(new Set(arrived).size, arrived.length);
   for (const [name, { exit, isUnknown }] of results) {
     // Before the kernel had the request the next line was free to take it.
@@ -157,7 +144,7 @@ test('compressed requests and TLS are cut like plain requests: once with hub, ne
         (port) => ({ host: '127.0.0.1', port, ...options }),
         `${step}-any-`,
       );
-      const arrived = await delivered();
+      const arrived = await linesArrived(home);
       assert.equal(new Set(arrived).size, arrived.length, 'one is there twice');
       for (const name of results.keys()) assert.ok(arrived.includes(name), name);
       for (const [name, { exit }] of unknown) if (exit === 0) assert.ok(arrived.includes(name), name);
@@ -182,7 +169,7 @@ test('a message without a Message-ID that counts is not sent again, even to a kn
     );
   }
   proxy.close();
-  assert.equal((await delivered()).length, 2);
+  assert.equal((await linesArrived(home)).length, 2);
 });
 
 test('another line is the same hub only if it has the same name, or is the same', async () => {
@@ -208,7 +195,7 @@ test('another line is the same hub only if it has the same name, or is the same'
     assert.equal(exit, 74, name);
   }
   proxy.close();
-  assert.equal((await delivered()).length, 3);
+  assert.equal((await linesArrived(home)).length, 3);
 });
 
 /** A line whose hub is killed when the first byte of a reply is on its way; the byte is not passed on. */
@@ -242,6 +229,6 @@ test('a hub that is killed between commit and reply, and started again, has the 
   await started;
   line.close();
   assert.equal(exit, 0);
-  assert.deepEqual(await delivered(), ['killed']);
+  assert.deepEqual(await linesArrived(home), ['killed']);
   assert.match(hub.log.text, /qmqp\.resubmission/);
 });

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { askForQueue } from '../../src/hub/admin-socket.ts';
+import { linesArrived } from '../support/arrived.ts';
 import { type Cut, everyCut, nameOfCut, startCuttingProxy } from '../support/cutting-proxy.ts';
 import {
   exchange,
@@ -32,17 +32,6 @@ const requestOf = (name: string) => qmqpRequest(messageOf(name), 'a@b.example', 
 const isAcknowledged = (reply: string) => /^\d+:Kok [^,]*,$/.test(reply);
 const resubmissions = () => hub.log.text.split('qmqp.resubmission').length - 1;
 
-/** Names of the messages in the mailbox when nothing is queued any more. */
-async function delivered(): Promise<string[]> {
-  for (;;) {
-    let queued = '';
-    await askForQueue(home, (more) => (queued += more));
-    if (queued === '') break;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return readMailbox(home, 'hub.example', 'box').map((text) => text.trimEnd().split('\n').at(-1)!);
-}
-
 /** Sends the bytes through a proxy that cuts. @returns what came back */
 async function exchangeThrough(cut: Cut, request: Buffer): Promise<string> {
   const proxy = await startCuttingProxy(hub.port, cut);
@@ -63,7 +52,7 @@ test('a connection that is cut after any byte, either way, costs no message and 
     assert.ok(!isAcknowledged(reply) || cut.direction === 'reply', `${name}: the cut came too late`);
     while (!isAcknowledged(reply)) reply = await exchange(hub.port, request);
   }
-  assert.deepEqual((await delivered()).sort(), names.sort());
+  assert.deepEqual((await linesArrived(home)).sort(), names.sort());
   // After whole requests; a reset may overtake what was sent before it.
   assert.ok(resubmissions() >= 20, `${resubmissions()} were recognised`);
 });
@@ -87,7 +76,7 @@ test('a message is recognised after it was delivered, by the next hub too; anoth
   ];
   const ids = others.map((text) => /^Kok \d+ qp (\d+)$/.exec(text)?.[1]);
   assert.equal(new Set([...ids, '1']).size, 6, ids.join(' '));
-  assert.equal((await delivered()).length, 1 + 6);
+  assert.equal((await linesArrived(home)).length, 1 + 6);
 });
 
 test('nothing is recognised with a window of 0', async () => {
@@ -97,5 +86,5 @@ test('nothing is recognised with a window of 0', async () => {
   hub = await HubProcess.start(home);
   for (const id of [1, 2])
     assert.match(await submit(hub.port, messageOf('one'), 'a@b.example', TO), new RegExp(` qp ${id}$`));
-  assert.deepEqual(await delivered(), ['one', 'one']);
+  assert.deepEqual(await linesArrived(home), ['one', 'one']);
 });
