@@ -11,7 +11,7 @@ import type { ServerAddress } from '../../src/core/format/server-list.ts';
 import { type Clock, SYSTEM_CLOCK } from '../../src/host/clock.ts';
 import { linesArrived } from '../support/arrived.ts';
 import { type Cut, everyCut, nameOfCut, startCuttingProxy } from '../support/cutting-proxy.ts';
-import { HubProcess, makeHome, qmqpRequest, readMailbox, removeHome } from '../support/hub-process.ts';
+import { HubProcess, makeHome, qmqpRequest, removeHome } from '../support/hub-process.ts';
 import { makeIdentities } from '../support/identities.ts';
 import { runClient } from '../support/run-client.ts';
 

@@ -5,15 +5,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { linesArrived } from '../support/arrived.ts';
 import { type Cut, everyCut, nameOfCut, startCuttingProxy } from '../support/cutting-proxy.ts';
-import {
-  exchange,
-  HubProcess,
-  makeHome,
-  qmqpRequest,
-  readMailbox,
-  removeHome,
-  submit,
-} from '../support/hub-process.ts';
+import { exchange, HubProcess, makeHome, qmqpRequest, removeHome, submit } from '../support/hub-process.ts';
 
 const TO = 'box@hub.example';
 let home: string;
