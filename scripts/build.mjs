@@ -19,7 +19,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { hasCodeCache, makeCodeCaches, startFile } from './code-cache.mjs';
+import { asExpression, hasCodeCache, makeCodeCaches, startFile } from './code-cache.mjs';
 import { launcher } from './launcher.mjs';
 import { HUB_PROGRAMS, LINKS, PROGRAMS, WORKERS } from './programs.mjs';
 
@@ -129,7 +129,8 @@ function writeBundles(outputs) {
 }
 
 /** Writes a bundle and the file that starts it; returns the bundle's path and the one for its cache. */
-function writeCachedBundle(name, contents) {
+function writeCachedBundle(name, module) {
+  const contents = asExpression(module);
   // It is read as Latin-1, the quickest way. esbuild escapes everything else.
   if (contents.some((byte) => byte > 127)) throw new Error(`Bundle of ${name} is not ASCII`);
   const hash = createHash('sha256').update(contents).digest('hex').slice(0, 16);

@@ -39,8 +39,15 @@ export function hasCodeCache(name) {
   return name in WARM_RUNS;
 }
 
-/** What goes around a CommonJS bundle to make it an expression, as Node's own loader does. */
-export const WRAPPER = ['(function(exports,require,module,__filename,__dirname){', '\n})'];
+const WRAPPER = ['(function(exports,require,module,__filename,__dirname){', '\n})'];
+
+/**
+ * A CommonJS bundle made an expression, as Node's own loader does. In the file already: a string that is put together at the
+ * start is in memory twice, and enough of that makes V8 collect garbage before the message is handed over.
+ */
+export function asExpression(contents) {
+  return Buffer.concat([Buffer.from(WRAPPER[0]), contents, Buffer.from(WRAPPER[1])]);
+}
 
 /**
  * The file that a launcher runs: loads the bundle and the cache of these names beside it. The names hold a hash of the
@@ -59,7 +66,7 @@ try {
   const half = twice.length >> 1;
   if (half > 0 && twice.subarray(0, half).equals(twice.subarray(half))) cachedData = twice.subarray(0, half);
 } catch {}
-const source = ${JSON.stringify(WRAPPER[0])} + readFileSync(filename, 'latin1') + ${JSON.stringify(WRAPPER[1])};
+const source = readFileSync(filename, 'latin1');
 new Script(source, { filename, cachedData }).runInThisContext()(exports, require, module, filename, __dirname);
 `;
 }

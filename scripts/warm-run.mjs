@@ -5,10 +5,9 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
-import { WRAPPER } from './code-cache.mjs';
 
 const [bundle, cache] = process.argv.splice(2, 2);
-const script = new Script(WRAPPER[0] + readFileSync(bundle, 'latin1') + WRAPPER[1], { filename: bundle });
+const script = new Script(readFileSync(bundle, 'latin1'), { filename: bundle });
 process.on('exit', (code) => {
   if (code !== 0) return;
   const data = script.createCachedData();
