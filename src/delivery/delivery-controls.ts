@@ -64,7 +64,7 @@ function readNoticeControls(home: string) {
     bounceformat,
     bouncemaxbytes: readControlNumber(home, 'bouncemaxbytes', 100_000),
     bouncerate: readControlNumber(home, 'bouncerate', 100),
-    bouncerateall: readControlNumber(home, 'bouncerateall', 10_000),
+    bouncerateall: readControlNumber(home, 'bouncerateall', 100_000),
     delaywarning: readControlNumber(home, 'delaywarning', 14_400),
   } as const;
 }
