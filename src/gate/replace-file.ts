@@ -3,18 +3,12 @@
 
 import { renameSync } from 'node:fs';
 import { insist } from '../client/trouble.ts';
-import { flushFolderOf } from '../host/flush-folder.ts';
-import { errorCode } from '../host/system-error.ts';
+import { flushFolderOfMoved } from '../host/flush-folder.ts';
 
 /** Moves the flushed file `from` to the name `to`, and flushes that. @throws Trouble "unable to move FROM to TO" */
 export function replaceFile(from: Uint8Array, to: Uint8Array): void {
   insist(['move ', from, ' to ', to], () => {
     renameSync(Buffer.from(from), Buffer.from(to));
-    try {
-      flushFolderOf(Buffer.from(to));
-    } catch (error) {
-      // Who may write to a folder and not read it cannot flush it; the move itself has been made.
-      if (errorCode(error) !== 'EACCES') throw error;
-    }
+    flushFolderOfMoved(Buffer.from(to));
   });
 }

@@ -13,6 +13,7 @@ import type { Clock } from '../host/clock.ts';
 import { type AskDns, findNameOfIp, isAddressOfName } from '../host/dns-client.ts';
 import { errorText } from '../host/error-text.ts';
 import { askIdent } from '../host/ident-client.ts';
+import { plainIp } from '../host/plain-ip.ts';
 import { Environment } from '../host/raw-arguments.ts';
 import { openSocketInputOutput } from '../host/socket-io.ts';
 import { errorCode } from '../host/system-error.ts';
@@ -48,18 +49,12 @@ export interface ConnectionEnds {
   readonly zone: string | undefined;
 }
 
-const MAPPED = '::ffff:';
-
 /** The addresses of a connection, an IPv4 address always as such; undefined if the peer is gone already. */
 export function endsOf({ localAddress, remoteAddress, remotePort }: Socket): ConnectionEnds | undefined {
   if (localAddress === undefined || remoteAddress === undefined || remotePort === undefined) return undefined;
-  const [localIp = ''] = plainIp(localAddress);
-  const [remoteIp = '', zone] = plainIp(remoteAddress);
+  const [localIp = ''] = plainIp(localAddress).split('%');
+  const [remoteIp = '', zone] = plainIp(remoteAddress).split('%');
   return { localIp, remoteIp, remotePort, zone };
-}
-
-function plainIp(ip: string): string[] {
-  return (ip.startsWith(MAPPED) && ip.includes('.') ? ip.slice(MAPPED.length) : ip).split('%');
 }
 
 const EXIT_DENIED = 100;

@@ -17,3 +17,12 @@ export function flushFolderOf(path: Buffer): void {
     closeSync(folder);
   }
 }
+
+/** The same for a name that was moved there: who may write to a folder and not read it cannot flush it, and the move itself has been made. */
+export function flushFolderOfMoved(path: Buffer): void {
+  try {
+    flushFolderOf(path);
+  } catch (error) {
+    if (errorCode(error) !== 'EACCES') throw error;
+  }
+}

@@ -9,6 +9,7 @@ import { FolderFlusher } from '../delivery/folder-flusher.ts';
 import type { Clock } from '../host/clock.ts';
 import { readControlNumber } from '../host/control.ts';
 import { NODE_FILES } from '../host/files.ts';
+import { listIfPresent } from '../host/list-folder.ts';
 import type { Channel, Envelope, MessageId } from '../queue/queue.ts';
 
 /** Five days. */
@@ -153,7 +154,7 @@ export class BouncedFiles {
 
   async #readFolder(): Promise<void> {
     const found: { id: MessageId; bytes: number; atMs: number }[] = [];
-    for (const name of await listFolder(this.#options.folder)) {
+    for (const name of await listIfPresent(this.#options.folder)) {
       const path = `${this.#options.folder}/${name}`;
       if (name.endsWith(UNFINISHED)) await fs.rm(path, { force: true });
       if (!/^\d+$/.test(name)) continue;
@@ -203,13 +204,6 @@ export class BouncedFiles {
       await file.close();
     }
   }
-}
-
-async function listFolder(folder: string): Promise<string[]> {
-  return fs.readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
 }
 
 function formatHead(message: BouncedMessage): string {

@@ -4,6 +4,7 @@
 import { bytesOf, equalBytes } from '../core/bytes/bytes.ts';
 import { parseControlNumber } from '../core/format/control-file.ts';
 import { openRulesFile } from '../gate/rules-file.ts';
+import { plainIp } from '../host/plain-ip.ts';
 import { reasonOf } from '../host/system-error.ts';
 
 /** Whether a client may connect: the size of its messages, if a rule says one (bytes, 0 for any); or why not. */
@@ -15,7 +16,6 @@ export type ClientVerdict =
 export type JudgeClient = (address: string) => ClientVerdict;
 
 const ANSWERS_MAX = 10_000;
-const MAPPED = '::ffff:';
 const DATABYTES = bytesOf('DATABYTES');
 
 /** A judge by a list that does not change while the hub runs; the same hosts come again and again, so its answers are kept. */
@@ -39,10 +39,8 @@ export function judgeByList(mayConnect: (address: string) => boolean): JudgeClie
 export function judgeByRules(path: string): JudgeClient {
   const find = openRulesFile(Buffer.from(path), false);
   return (address) => {
-    const plain =
-      address.startsWith(MAPPED) && address.includes('.') ? address.slice(MAPPED.length) : address;
     try {
-      const verdict = find({ ip: bytesOf(plain) });
+      const verdict = find({ ip: bytesOf(plainIp(address)) });
       if (verdict?.allow === false) return { allow: false, reason: `denied by ${path}` };
       // The last one counts, as in an environment.
       const databytes = verdict?.environment.filter(({ name }) => equalBytes(name, DATABYTES)).at(-1);

@@ -5,6 +5,7 @@
 import { promises as fs } from 'node:fs';
 import type { Clock } from '../host/clock.ts';
 import { readControlNumber } from '../host/control.ts';
+import { listIfPresent } from '../host/list-folder.ts';
 import { createJsonLog, type Facts, type Log } from '../host/log.ts';
 import { reasonOf } from '../host/system-error.ts';
 
@@ -28,10 +29,7 @@ export function eventFolder(home: string): string {
 
 /** Names of the files in a folder, oldest first; none if there is no folder. */
 export async function listEventFiles(folder: string): Promise<string[]> {
-  const names = await fs.readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
+  const names = await listIfPresent(folder);
   return names.filter((name) => /^\d{4}-\d\d-\d\d\.\d{4}\.jsonl$/.test(name)).sort();
 }
 

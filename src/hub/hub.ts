@@ -149,14 +149,14 @@ export class Hub {
     };
     const listener = new QmqpListeners({ ...settings, judge, onRequest }, tls, options);
     const local = new QmqpListener({ ...settings, judge: () => ({ allow: true }), isLocal: true });
+    const takes = (recipient: Uint8Array) => known.takes(recipient);
     const checkListener =
       options.check &&
       new RecipientListener({
-        takes: (recipient) => known.takes(recipient),
+        takes,
         connectionCountMax: CHECK_CONNECTION_COUNT_MAX,
         ...{ judge, idleMs: IDLE_MS, clock, log },
       });
-    const takes = (recipient: Uint8Array) => known.takes(recipient);
     const smtp = new SmtpListeners({ ...settings, places: options, home, takes, judge, messageSizeMax });
     try {
       const bound = await listener.listen();

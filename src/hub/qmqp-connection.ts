@@ -13,6 +13,7 @@ import type { Outcome } from '../core/policy/outcome.ts';
 import { type QmqpServerLimits, QmqpServerSession } from '../core/protocol/qmqp/server-session.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
+import { plainIp } from '../host/plain-ip.ts';
 import type { Accepted, Intake, Queue, Recipient } from '../queue/queue.ts';
 import { ShortageError } from './intake-guard.ts';
 import { RequestFingerprint } from './request-fingerprint.ts';
@@ -93,7 +94,7 @@ export class QmqpConnection {
     this.#client = client;
     this.#socket = socket;
     this.#input = socket;
-    this.#ip = ip.startsWith('::ffff:') ? ip.slice(7) : ip;
+    this.#ip = plainIp(ip);
     this.#options = options;
     this.#session = new QmqpServerSession(options.limits);
     this.startMs = options.clock.steadyMs();

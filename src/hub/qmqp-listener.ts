@@ -5,6 +5,7 @@ import { createServer, type ListenOptions, type Server, type Socket } from 'node
 import { QMQP_SESSION_MS } from '../core/protocol/qmqp/server-session.ts';
 import type { ClientVerdict, JudgeClient } from './client-judge.ts';
 import type { HostPort } from './host-port.ts';
+import { BACKLOG, listenOn } from './listen-on.ts';
 import { QmqpConnection, type QmqpConnectionOptions } from './qmqp-connection.ts';
 import { type Admitted, QmqpDoor, type QmqpDoorOptions } from './qmqp-door.ts';
 import { StrangerCount } from './stranger-count.ts';
@@ -21,7 +22,6 @@ export interface QmqpListenerOptions extends QmqpConnectionOptions {
   readonly door?: Pick<QmqpDoorOptions, 'tls' | 'demand'> | undefined;
 }
 
-const BACKLOG = 1024;
 const SWEEP_MS = 10_000;
 /** Clients that no address lets in, until they have shown a certificate. */
 const STRANGERS = { totalMax: 500, perNetworkMax: 20 };
@@ -43,28 +43,20 @@ export class QmqpListener {
 
   /** Begins to accept. @returns the address in use (a port of 0 picks one) @throws when the address cannot be bound */
   async listen({ host, port }: HostPort): Promise<HostPort> {
-    await this.#listen({ host, port });
-    const bound = this.#server.address();
-    return typeof bound === 'object' && bound !== null ? { host, port: bound.port } : { host, port };
+    return { host, port: (await this.#listen({ host, port })) ?? port };
   }
 
   /** Begins to accept every user of this host on a socket file, which must not exist. @throws when it cannot be made */
-  listenOnFile(path: string): Promise<void> {
-    return this.#listen({ path, readableAll: true, writableAll: true });
+  async listenOnFile(path: string): Promise<void> {
+    await this.#listen({ path, readableAll: true, writableAll: true });
   }
 
-  #listen(place: ListenOptions): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ ...place, backlog: BACKLOG }, () => {
-        this.#server.off('error', reject);
-        this.#server.on('error', (error) =>
-          this.#options.log.write('qmqp.listener-trouble', { reason: error.message }),
-        );
-        this.#sweepLater();
-        resolve();
-      });
-    });
+  async #listen(place: ListenOptions): Promise<number | undefined> {
+    const port = await listenOn(this.#server, { ...place, backlog: BACKLOG }, (reason) =>
+      this.#options.log.write('qmqp.listener-trouble', { reason }),
+    );
+    this.#sweepLater();
+    return port;
   }
 
   /** Accepts nothing more, waits for sessions under way for at most `graceMs`, ends the rest. */

@@ -11,6 +11,7 @@ import type { Log } from '../host/log.ts';
 import { reasonOf } from '../host/system-error.ts';
 import type { JudgeClient } from './client-judge.ts';
 import type { HostPort } from './host-port.ts';
+import { listenOn } from './listen-on.ts';
 
 /** What a listener works with. */
 export interface RecipientListenerOptions {
@@ -46,18 +47,11 @@ export class RecipientListener {
   }
 
   /** Begins to accept. @returns the address in use (a port of 0 picks one) @throws when the address cannot be bound */
-  listen({ host, port }: HostPort): Promise<HostPort> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host, port }, () => {
-        this.#server.off('error', reject);
-        this.#server.on('error', (error) =>
-          this.#options.log.write('check.listener-trouble', { reason: error.message }),
-        );
-        const bound = this.#server.address();
-        resolve(typeof bound === 'object' && bound !== null ? { host, port: bound.port } : { host, port });
-      });
-    });
+  async listen({ host, port }: HostPort): Promise<HostPort> {
+    const bound = await listenOn(this.#server, { host, port }, (reason) =>
+      this.#options.log.write('check.listener-trouble', { reason }),
+    );
+    return { host, port: bound ?? port };
   }
 
   /** Accepts nothing more and ends all connections: whoever asked in vain can ask again, and nothing is lost. */

@@ -2,13 +2,15 @@
 // per address and together too, so that no stranger keeps others out. Knows no protocol: the sessions do.
 
 import { rmSync, statSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { bytesOf } from '../core/bytes/bytes.ts';
-import { parseIpv6 } from '../core/format/ip-address.ts';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { MemoryBudget } from '../gate/memory-budget.ts';
+import { plainIp } from '../host/plain-ip.ts';
+import { answersOn } from '../host/socket-probe.ts';
 import type { HostPort } from './host-port.ts';
+import { BACKLOG, listenOn } from './listen-on.ts';
 import type { JudgeSmtpClient } from './smtp-clients.ts';
 import { SmtpConnection, type SmtpSessionServices } from './smtp-connection.ts';
+import { StrangerCount } from './stranger-count.ts';
 
 /** Where a listener listens: an address and port, or a socket file. */
 export type SmtpPlace = HostPort | { readonly path: string };
@@ -28,10 +30,9 @@ export interface SmtpListenerOptions extends SmtpSessionServices {
   readonly strangerCountMax: number;
 }
 
-const BACKLOG = 1024;
-const MAPPED = '::ffff:';
-const NETWORK_GROUPS = 4;
 const STRANGERS_PART = 0.75;
+/** What a client is told that is one too many. */
+const TOO_MANY = { network: 'from your network', total: 'at the moment' };
 
 /** See the head of this file. */
 export class SmtpListener {
@@ -39,13 +40,16 @@ export class SmtpListener {
   readonly #forStrangers: SmtpSessionServices;
   readonly #server: Server;
   readonly #connections = new Set<SmtpConnection>();
-  readonly #strangers = new Map<string, number>();
-  #strangerTotal = 0;
+  readonly #strangers: StrangerCount;
   #isStopping = false;
   #onEmpty: (() => void) | undefined;
 
   constructor(options: SmtpListenerOptions) {
     this.#options = options;
+    this.#strangers = new StrangerCount({
+      totalMax: options.connectionCountMax * STRANGERS_PART,
+      perNetworkMax: options.strangerCountMax,
+    });
     this.#forStrangers = { ...options, envelopes: options.strangerEnvelopes };
     const settings = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true };
     this.#server = createServer(settings, (socket) => this.#accept(socket));
@@ -55,21 +59,11 @@ export class SmtpListener {
   /** Begins to accept. @returns the place in use (a port of 0 picks one) @throws when it cannot be had */
   async listen(place: SmtpPlace): Promise<SmtpPlace> {
     if ('path' in place) await removeDeadSocket(place.path);
-    await new Promise<void>((resolve, reject) => {
-      const modes = 'path' in place ? { readableAll: true, writableAll: true } : {};
-      this.#server.once('error', reject);
-      this.#server.listen({ ...place, ...modes, backlog: BACKLOG }, () => {
-        this.#server.off('error', reject);
-        this.#server.on('error', ({ message: reason }) =>
-          this.#options.log.write('smtp.listener-trouble', { reason }),
-        );
-        resolve();
-      });
-    });
-    const bound = this.#server.address();
-    return 'path' in place || typeof bound !== 'object' || bound === null
-      ? place
-      : { host: place.host, port: bound.port };
+    const modes = 'path' in place ? { readableAll: true, writableAll: true } : {};
+    const port = await listenOn(this.#server, { ...place, ...modes, backlog: BACKLOG }, (reason) =>
+      this.#options.log.write('smtp.listener-trouble', { reason }),
+    );
+    return 'path' in place ? place : { host: place.host, port: port ?? place.port };
   }
 
   /** Accepts nothing more, lets messages on their way in arrive for at most `graceMs`, ends the rest. */
@@ -93,51 +87,33 @@ export class SmtpListener {
     const { judge, log } = this.#options;
     // A peer may reset the connection at any time, also while nobody reads.
     socket.on('error', () => undefined);
-    const ip = plainIp(socket.remoteAddress);
+    const ip = plainIp(socket.remoteAddress ?? 'local');
     const verdict = this.#isLocal() ? ({ allow: true, env: { RELAYCLIENT: '' } } as const) : judge(ip);
     if (!verdict.allow || this.#isStopping) {
       if (!verdict.allow) log.write('smtp.refused', { ip, reason: verdict.reason });
       socket.destroy();
       return;
     }
-    const stranger = 'RELAYCLIENT' in verdict.env ? undefined : networkOf(ip);
-    const tooMany = stranger === undefined ? undefined : this.#tooMany(stranger);
-    if (tooMany !== undefined) {
+    const isStranger = !('RELAYCLIENT' in verdict.env);
+    const short = isStranger ? this.#strangers.shortage(ip) : undefined;
+    if (short !== undefined) {
+      const tooMany = TOO_MANY[short];
       log.write('smtp.refused', { ip, reason: `too many connections ${tooMany}` });
       socket.end(`421 too many connections ${tooMany} (#4.7.0)\r\n`, () => socket.destroy());
       return;
     }
-    void this.#serve(socket, ip, this.#environment(ip, verdict.env), stranger);
+    void this.#serve(socket, ip, this.#environment(ip, verdict.env), isStranger);
   }
 
-  async #serve(
-    socket: Socket,
-    ip: string,
-    env: SmtpEnvironment,
-    stranger: string | undefined,
-  ): Promise<void> {
-    const services = stranger === undefined ? this.#options : this.#forStrangers;
+  async #serve(socket: Socket, ip: string, env: SmtpEnvironment, isStranger: boolean): Promise<void> {
+    const services = isStranger ? this.#forStrangers : this.#options;
+    if (isStranger) this.#strangers.take(ip);
     const connection = new SmtpConnection(socket, ip, env, services);
     this.#connections.add(connection);
-    this.#count(stranger, 1);
     await connection.serve();
-    this.#count(stranger, -1);
+    if (isStranger) this.#strangers.give(ip);
     this.#connections.delete(connection);
     if (this.#connections.size === 0) this.#onEmpty?.();
-  }
-
-  #tooMany(stranger: string): string | undefined {
-    const { strangerCountMax, connectionCountMax } = this.#options;
-    if ((this.#strangers.get(stranger) ?? 0) >= strangerCountMax) return 'from your network';
-    return this.#strangerTotal >= connectionCountMax * STRANGERS_PART ? 'at the moment' : undefined;
-  }
-
-  #count(stranger: string | undefined, change: number): void {
-    if (stranger === undefined) return;
-    this.#strangerTotal += change;
-    const count = (this.#strangers.get(stranger) ?? 0) + change;
-    if (count > 0) this.#strangers.set(stranger, count);
-    else this.#strangers.delete(stranger);
   }
 
   #isLocal(): boolean {
@@ -153,24 +129,8 @@ export class SmtpListener {
 
 type SmtpEnvironment = Readonly<Record<string, string | undefined>>;
 
-function plainIp(address: string | undefined): string {
-  if (address === undefined) return 'local';
-  return address.startsWith(MAPPED) && address.includes('.') ? address.slice(MAPPED.length) : address;
-}
-
-/** What one client can have many addresses of: the first half of an IPv6 address. */
-function networkOf(ip: string): string {
-  const groups = parseIpv6(bytesOf(ip.split('%')[0] ?? ''));
-  return groups === undefined ? ip : groups.subarray(0, NETWORK_GROUPS).join(':');
-}
-
 /** Removes a socket file that nobody listens on any more. */
 async function removeDeadSocket(path: string): Promise<void> {
   if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
-  const isAlive = await new Promise<boolean>((resolve) => {
-    const probe = connect(path);
-    probe.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    probe.once('connect', () => probe.destroy());
-  });
-  if (!isAlive) rmSync(path, { force: true });
+  if (!(await answersOn(path))) rmSync(path, { force: true });
 }

@@ -22,12 +22,17 @@ export class StrangerCount {
     this.#limits = limits;
   }
 
+  /** Where there is no room for one more: in its network, or in all. */
+  shortage(ip: string): 'network' | 'total' | undefined {
+    if ((this.#counts.get(networkOf(ip)) ?? 0) >= this.#limits.perNetworkMax) return 'network';
+    return this.#total >= this.#limits.totalMax ? 'total' : undefined;
+  }
+
   /** Counts one more; whether there is room for it. */
   take(ip: string): boolean {
+    if (this.shortage(ip) !== undefined) return false;
     const network = networkOf(ip);
-    const count = this.#counts.get(network) ?? 0;
-    if (this.#total >= this.#limits.totalMax || count >= this.#limits.perNetworkMax) return false;
-    this.#counts.set(network, count + 1);
+    this.#counts.set(network, (this.#counts.get(network) ?? 0) + 1);
     this.#total++;
     return true;
   }

@@ -1,12 +1,11 @@
 // Reads one request for a local delivery from a connection: its head, and its message into a file without a name, which a program can
 // read from the beginning as often as it likes. Memory is taken for the head only.
 
-import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { concatBytes } from '../core/bytes/bytes.ts';
 import { type LocalRequest, parseRequestHead, REQUEST_HEAD_MAX } from '../core/format/local-request.ts';
+import { makeNamelessFile } from './nameless-file.ts';
 
 /** A request that came whole. */
 export interface ReceivedRequest extends LocalRequest {
@@ -18,7 +17,7 @@ export interface ReceivedRequest extends LocalRequest {
 
 /** Reads until the other side has ended. @returns undefined if it is no request, or not whole @throws Error of the system */
 export async function receiveRequest(socket: Socket): Promise<ReceivedRequest | undefined> {
-  const file = makeNamelessFile();
+  const file = makeNamelessFile('hub-lspawn');
   try {
     const request = await receiveInto(socket, file.writing);
     if (request === undefined) closeSync(file.reading);
@@ -49,19 +48,4 @@ async function receiveInto(socket: Socket, descriptor: number): Promise<LocalReq
     length += body.length;
   }
   return request?.length === length ? request : undefined;
-}
-
-/** The same file open for writing and for reading: whoever gets the second cannot change the message for others. */
-function makeNamelessFile(): { writing: number; reading: number } {
-  const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL } = constants;
-  const path = join(tmpdir(), `hub-lspawn.${process.pid}.${crypto.randomUUID()}`);
-  const writing = openSync(path, O_WRONLY | O_CREAT | O_EXCL, 0o600);
-  try {
-    return { writing, reading: openSync(path, O_RDONLY) };
-  } catch (error) {
-    closeSync(writing);
-    throw error;
-  } finally {
-    unlinkSync(path);
-  }
 }

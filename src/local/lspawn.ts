@@ -3,12 +3,13 @@
 // Invariant: as root it makes and removes no file in a folder of the hub's user but as that user.
 
 import { lstatSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { fatalLine } from '../client/fatal.ts';
 import { formatAnswer } from '../core/format/local-request.ts';
 import { complain } from '../host/blocking-io.ts';
 import type { Invocation } from '../host/invocation.ts';
 import { lspawnSocketPath, ownLspawnSocketPath } from '../host/lspawn-socket.ts';
+import { answersOn } from '../host/socket-probe.ts';
 import { reasonOf, SystemError } from '../host/system-error.ts';
 import { deliverLocally, type LspawnSettings } from './lspawn-delivery.ts';
 import { ReportPipes } from './lspawn-report-pipe.ts';
@@ -74,7 +75,7 @@ class Helper {
     }
     const folder = path.slice(0, path.lastIndexOf('/'));
     this.#owner = isChild ? undefined : ownerOf(folder);
-    if (await answers(path)) throw new Error(`Cannot listen on ${path}: another hub-lspawn does`);
+    if (await answersOn(path)) throw new Error(`Cannot listen on ${path}: another hub-lspawn does`);
     await asUser(this.#owner, () => {
       rmSync(path, { force: true });
       return listening(this.#server, () => this.#server.listen(path), path);
@@ -130,16 +131,6 @@ function listening(server: Server, start: () => void, what: string): Promise<voi
     server.once('error', (error) => reject(new SystemError('listen on', what, error)));
     server.once('listening', () => resolve());
     start();
-  });
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect(path, () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.on('error', () => resolve(false));
   });
 }
 

@@ -2,17 +2,17 @@
 // so it is read by position; a program gets a descriptor of its own that stands at the beginning.
 // Invariant: input that cannot be read from its beginning, or was closed, is a failure and never an empty message.
 
-import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { writeBlocking } from '../host/blocking-io.ts';
 import { errorText } from '../host/error-text.ts';
 import { readStandardInput } from '../host/standard-input.ts';
 import { errorCode, SystemError } from '../host/system-error.ts';
 import { type DeliveryFailure, deferral } from './delivery-failure.ts';
+import { makeNamelessFile } from './nameless-file.ts';
 
 const CHUNK_BYTES = 65_536;
 /** Opens the file behind descriptor 0 anew, on Linux; elsewhere a name like this is not there, or shares the position. */
 const INPUT_ANEW = '/proc/self/fd/0';
-const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL } = constants;
 
 /** The message in pieces, each valid until the next one. @throws DeliveryFailure or, if it cannot be read, SystemError */
 export function* readMessage(): Generator<Uint8Array, void, void> {
@@ -49,7 +49,7 @@ export function openMessage(): number {
     throw error instanceof SystemError ? unreadableMessage(error) : error;
   }
   try {
-    return openSync(INPUT_ANEW, O_RDONLY);
+    return openSync(INPUT_ANEW, constants.O_RDONLY);
   } catch {
     return openCopy();
   }
@@ -57,18 +57,13 @@ export function openMessage(): number {
 
 /** A copy of the message in a file without a name. */
 function openCopy(): number {
-  const { tmpdir } = process.getBuiltinModule('node:os');
-  const { randomBytes } = process.getBuiltinModule('node:crypto');
-  const path = `${tmpdir()}/qmail-local.${randomBytes(12).toString('hex')}`;
   try {
-    const writer = openSync(path, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+    const { writing, reading } = makeNamelessFile('qmail-local');
     try {
-      const reader = openSync(path, O_RDONLY);
-      unlinkSync(path);
-      for (const piece of readMessage()) writeBlocking(writer, piece);
-      return reader;
+      for (const piece of readMessage()) writeBlocking(writing, piece);
+      return reading;
     } finally {
-      closeSync(writer);
+      closeSync(writing);
     }
   } catch (error) {
     if (error instanceof SystemError && error.operation === 'read') throw unreadableMessage(error);

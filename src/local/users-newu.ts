@@ -7,7 +7,7 @@ import { failTemporarily } from '../client/fatal.ts';
 import { bytesOf } from '../core/bytes/bytes.ts';
 import { compileAssignments } from '../core/format/users-assign.ts';
 import { CdbFileWriter } from '../host/cdb-file-writer.ts';
-import { flushFolderOf } from '../host/flush-folder.ts';
+import { flushFolderOfMoved } from '../host/flush-folder.ts';
 import type { ProgramCall } from '../host/program-call.ts';
 import { errorCode } from '../host/system-error.ts';
 
@@ -31,21 +31,12 @@ export function runQmailNewu({ home }: Pick<ProgramCall, 'home'>): number {
     writer.finish();
     doing = `move ${TMP} to ${CDB}`;
     renameSync(TMP, CDB);
-    flushFolder();
+    flushFolderOfMoved(Buffer.from(CDB));
     return 0;
   } catch (error) {
     if (error instanceof RangeError) return failTemporarily('qmail-newu', 'out of memory');
     // The file could be opened: that it is a folder shows when it is read.
     if (doing === `open ${SOURCE}` && errorCode(error) === 'EISDIR') doing = `read ${SOURCE}`;
     return failTemporarily('qmail-newu', `unable to ${doing}`);
-  }
-}
-
-/** Who may write to the folder and not read it cannot flush it; the move itself has been made. */
-function flushFolder(): void {
-  try {
-    flushFolderOf(Buffer.from(CDB));
-  } catch (error) {
-    if (errorCode(error) !== 'EACCES') throw error;
   }
 }
